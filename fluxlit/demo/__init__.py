@@ -1,0 +1,1 @@
+"""The app that `make run` starts."""

@@ -1,0 +1,1 @@
+"""The ASGI app on the public port; knows no processes."""

@@ -1,0 +1,1 @@
+"""Pages: their registry, and what is injected into them."""

@@ -1,0 +1,1 @@
+"""Pure protocol rules: bytes and messages in, events and commands out."""

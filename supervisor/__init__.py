@@ -1,0 +1,1 @@
+"""The supervising daemon; on disk at the top level, imported as fluxlit.supervisor."""

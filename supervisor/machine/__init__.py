@@ -1,0 +1,1 @@
+"""Pure lifecycle tables: (state, event) to (state, commands)."""
