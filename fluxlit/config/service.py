@@ -16,7 +16,7 @@ class ServiceSpec:
 
     name: str
     argv: tuple[str, ...]
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
     directory: str = "."
     ready_path: str = "/"
     ready_body: bytes | None = None

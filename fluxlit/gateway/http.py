@@ -1,0 +1,226 @@
+"""One HTTP request relayed to the sidecar and its answer back, streamed both ways."""
+
+from dataclasses import dataclass
+
+import anyio
+
+from fluxlit.config.settings import Settings
+from fluxlit.errors import ConnectFailed, FluxlitError, UpstreamClosed, UpstreamProtocolError
+from fluxlit.gateway import answers
+from fluxlit.gateway.access import Exchange
+from fluxlit.gateway.admission import Request
+from fluxlit.gateway.asgi import Receive
+from fluxlit.gateway.inbox import Body, Inbox
+from fluxlit.gateway.parking import Parking
+from fluxlit.log import get_logger
+from fluxlit.protocol import headers as fields
+from fluxlit.protocol.exchange import RequestHead, ResponseHead
+from fluxlit.protocol.headers import Header, first
+from fluxlit.protocol.origin import SAFE_METHODS
+from fluxlit.protocol.refusal import Refusal, malformed
+from fluxlit.protocol.rewriting import Site, fit
+from fluxlit.protocol.routes import SPOKEN
+from fluxlit.relay.client import Answer, Relay
+from fluxlit.status import InstanceStatus, StatusBoard
+
+DIALOG_PATIENCE = 2.0
+"""Seconds that Streamlit's own connection checks wait: it asks again and again by itself, and shows
+what it is told only after the sixth failure."""
+
+log = get_logger("fluxlit.gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request ready to go up: as the client sent it, as the sidecar sees it, and our place."""
+
+    request: Request
+    head: RequestHead
+    site: Site
+
+    @property
+    def raw(self) -> bytes:
+        """The path below the mount."""
+        return self.head.target.partition(b"?")[0]
+
+
+class HttpRelay:
+    """Relays requests to whichever instance is ready."""
+
+    def __init__(
+        self, settings: Settings, board: StatusBoard, relay: Relay, parking: Parking
+    ) -> None:
+        self._limit = settings.gateway.max_body
+        self._board = board
+        self._relay = relay
+        self._parking = parking
+
+    async def serve(self, ask: Ask, receive: Receive, exchange: Exchange) -> None:
+        """Answer the request; returns early, without an end, when an answer that had begun broke.
+
+        One task reads all that the client sends, this one does the rest and is cancelled when the
+        client leaves.
+        """
+        declared = _declared(ask.request)
+        async with anyio.create_task_group() as tasks:
+            inbox = Inbox(receive, self._limit, everything=tasks.cancel_scope)
+            try:
+                if not declared:
+                    await inbox.peek()
+                tasks.start_soon(inbox.run)
+                await _Relaying(self, ask, inbox, exchange).run()
+                tasks.cancel_scope.cancel()
+            finally:
+                inbox.close()
+                if inbox.left:
+                    exchange.left()
+
+    async def attempt(self, relaying: "_Relaying", instance: InstanceStatus) -> None:
+        """One exchange with one instance, counted on the board."""
+        assert instance.endpoint is not None  # noqa: S101 - what parking finds has one
+        relaying.exchange.instance = instance.id
+        with self._board.request(instance.id):
+            async with self._relay.exchange(
+                instance.endpoint, relaying.ask.head, relaying.inbox.body()
+            ) as answer:
+                await relaying.pass_on(answer, str(instance.endpoint))
+
+    def too_long(self, request: Request) -> bool:
+        """Whether the request says that its body is longer than allowed."""
+        length = first(request.headers, b"content-length") or b"0"
+        return length.isdigit() and int(length) > self._limit
+
+    @property
+    def parking(self) -> Parking:
+        """Where requests wait for an instance."""
+        return self._parking
+
+
+class _Relaying:
+    """One request on its way: at most two attempts, one answer."""
+
+    def __init__(self, relay: HttpRelay, ask: Ask, inbox: Inbox, exchange: Exchange) -> None:
+        self._relay = relay
+        self.ask = ask
+        self.inbox = inbox
+        self.exchange = exchange
+        self._patience = DIALOG_PATIENCE if ask.raw in SPOKEN else None
+
+    async def run(self) -> None:
+        """Relay, or answer in the sidecar's place."""
+        try:
+            if self._relay.too_long(self.ask.request):
+                raise _too_large()
+            with self.inbox.exchange:
+                await self._attempts()
+            if self.inbox.too_large:
+                raise _too_large()
+        except FluxlitError as error:
+            await self._failed(_too_large() if self.inbox.too_large else error)
+        except ValueError as error:
+            # The relay refuses to write a head that is no HTTP, or a body of another length.
+            log.warning("relay.unsendable", reason=str(error))
+            await self._failed(malformed("The request cannot be passed on."))
+
+    async def pass_on(self, answer: Answer, upstream: str) -> None:
+        """Send the sidecar's answer to the client, piece by piece."""
+        headers = self._cleaned(answer.head, upstream)
+        send = self.exchange.send
+        await send(
+            {"type": "http.response.start", "status": answer.head.status, "headers": headers}
+        )
+        left = _length(headers)
+        async for piece in answer.body:
+            left = None if left is None else left - len(piece)
+            # An end of its own costs a write; but no end before the request has been read.
+            self.inbox.over = left == 0 and self.inbox.complete
+            more = not self.inbox.over
+            await send({"type": "http.response.body", "body": piece, "more_body": more})
+        if not self.inbox.over:
+            await self._end(b"")
+
+    async def _attempts(self) -> None:
+        instance = await self._relay.parking.instance(self._patience)
+        try:
+            await self._relay.attempt(self, instance)
+        except (ConnectFailed, UpstreamClosed) as error:
+            if not self._again(error):
+                raise
+            log.info("relay.retry", instance=instance.id, reason=str(error))
+            instance = await self._relay.parking.replacement(instance, self._patience)
+            await self._relay.attempt(self, instance)
+
+    def _again(self, error: ConnectFailed | UpstreamClosed) -> bool:
+        """Whether asking another instance is safe (RFC 9110 9.2.2): nothing was sent, or can hurt."""
+        if self.exchange.started:
+            return False
+        if isinstance(error, ConnectFailed):
+            return self.inbox.phase in {Body.NONE, Body.UNTOUCHED}
+        safe = self.ask.request.method in SAFE_METHODS
+        return safe and self.inbox.phase is Body.NONE and not error.received_head
+
+    def _cleaned(self, head: ResponseHead, upstream: str) -> list[Header]:
+        if not 200 <= head.status <= 599:
+            raise UpstreamProtocolError("the service answered with an impossible status")
+        if _page_for_asset(self.ask.raw, head):
+            raise Refusal(404, "There is no such file.")
+        try:
+            kept = fields.from_upstream(head.headers, status=head.status)
+        except ValueError as error:
+            raise UpstreamProtocolError(str(error)) from error
+        return fit(kept, site=self.ask.site, upstream=upstream)
+
+    async def _failed(self, error: FluxlitError) -> None:
+        """Answer for the error; an answer that has begun is left without an end instead."""
+        if self.exchange.started:
+            log.warning("relay.broken", instance=self.exchange.instance, reason=str(error))
+            return
+        request = self.ask.request
+        asker = answers.audience(request.method, self.ask.raw, request.headers, spoken=SPOKEN)
+        answer = answers.answer(error, asker, self._relay.parking.retry_after())
+        if answer.status in {500, 502, 504}:
+            log.warning("relay.failed", status=answer.status, reason=str(error))
+        severs = not self.inbox.complete and request.version.startswith("1")
+        headers = [*answer.headers, (b"connection", b"close")] if severs else answer.headers
+        send = self.exchange.send
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await self._end(b"" if request.method == "HEAD" else answer.body)
+
+    async def _end(self, body: bytes) -> None:
+        if not self.inbox.complete:
+            # The client may not read before it has sent all: first let the answer arrive.
+            await self.exchange.send(
+                {"type": "http.response.body", "body": body, "more_body": True}
+            )
+            await self.inbox.settle()
+            body = b""
+        self.inbox.over = True
+        await self.exchange.send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _declared(request: Request) -> bool:
+    """Whether the head says that a body follows; HTTP/2 need not say it."""
+    names = {name for name, _ in request.headers}
+    return b"transfer-encoding" in names or first(request.headers, b"content-length") not in {
+        None,
+        b"0",
+    }
+
+
+def _length(headers: list[Header]) -> int | None:
+    length = first(headers, b"content-length")
+    return int(length) if length is not None and length.isdigit() else None
+
+
+def _page_for_asset(raw: bytes, head: ResponseHead) -> bool:
+    """Whether the sidecar answered for a missing asset with its page and 200.
+
+    A tab that is older than the server would take the page for a script
+    (https://github.com/streamlit/streamlit/issues/10510).
+    """
+    kind = first(head.headers, b"content-type") or b""
+    return raw.startswith(b"/static/") and head.status == 200 and kind.startswith(b"text/html")
+
+
+def _too_large() -> Refusal:
+    return Refusal(413, "The body is longer than gateway.max_body allows.", severs=True)

@@ -1,0 +1,170 @@
+"""One client connection: its phases, its deadlines, and that nothing of it outlives it."""
+
+import socket
+from collections.abc import Callable
+from enum import Enum, auto
+from math import inf
+from time import monotonic
+from typing import Any
+
+from hypercorn.config import Config
+
+from fluxlit.gateway.asgi import ASGIApp
+from fluxlit.gateway.server.context import Context
+from fluxlit.gateway.server.http1 import Http1
+from fluxlit.gateway.server.limits import LINGER_BYTES, READ_BYTES, Limits
+from fluxlit.gateway.server.tasks import Tasks
+from fluxlit.gateway.server.transport import Transport
+
+SERVICE_RESTART = 1012
+
+
+class Phase(Enum):
+    """Where a connection stands."""
+
+    IDLE = auto()
+    HEAD = auto()
+    BUSY = auto()
+    LINGERING = auto()
+    CLOSED = auto()
+
+
+class Connection:
+    """A client's connection from accept to close."""
+
+    def __init__(
+        self, sock: socket.socket, app: ASGIApp, config: Config, context: Context, limits: Limits
+    ) -> None:
+        self._limits = limits
+        self._transport = Transport(sock, limits.write)
+        self._tasks = Tasks(self._transport.abort)
+        self._lingered = 0
+        self.closed: Callable[[Connection], None] = nothing
+        self.phase = Phase.IDLE
+        self.since = monotonic()
+        self.deadline = self.since + limits.idle
+        self._http = Http1(
+            app,
+            config,
+            context,
+            self._tasks,
+            client=address(sock.getpeername),
+            server=address(sock.getsockname),
+            wire=self,
+        )
+
+    async def run(self) -> None:
+        """Serve it until the client leaves or the last exchange is over, and all its tasks have ended."""
+        try:
+            async with self._tasks:
+                await self._read()
+                await self._http.lost()
+                self.close()
+        finally:
+            self.close()
+
+    def busy(self) -> None:
+        """A request has begun."""
+        self.phase = Phase.BUSY
+        self.deadline = inf
+
+    def idle(self) -> None:
+        """The exchange is over, the next may come."""
+        self.phase = Phase.IDLE
+        self.since = monotonic()
+        self.deadline = self.since + self._limits.idle
+
+    def finish(self, *, linger: bool) -> None:
+        """Nothing more will be sent. With ``linger`` the client is read until it closes too."""
+        if self.phase in {Phase.LINGERING, Phase.CLOSED}:
+            return
+        self.phase = Phase.LINGERING
+        self.deadline = monotonic() + self._limits.linger
+        if linger:
+            self._transport.finish()
+        else:
+            self._transport.abort()
+
+    async def write(self, *pieces: bytes | bytearray | memoryview) -> None:
+        """Send to the client; a broken connection is lost for both directions."""
+        if not await self._transport.send(*pieces) and self.phase is not Phase.CLOSED:
+            self._transport.abort()
+            await self._http.lost()
+
+    def stop(self) -> None:
+        """End it now unless an exchange is going on."""
+        if self.phase in {Phase.IDLE, Phase.HEAD}:
+            self._transport.abort()
+
+    def cancel(self) -> None:
+        """End it now, whatever is going on; a WebSocket is told 1012."""
+        self._say_goodbye()
+        self._tasks.cancel()
+
+    def look(self, now: float) -> None:
+        """Keep its deadlines, and a WebSocket awake."""
+        if now >= self._transport.write_deadline:
+            self._transport.reset()
+        elif now >= self.deadline:
+            self._transport.abort()
+        elif self._http.websocket is not None:
+            self._keep_awake(now)
+
+    def _keep_awake(self, now: float) -> None:
+        websocket = self._http.websocket
+        if websocket is None:
+            return
+        try:
+            ping = websocket.look(now, self._limits)
+        except TimeoutError:
+            self._transport.try_send(websocket.farewell(1011, "no answer to a ping"))
+            self._transport.abort()
+        else:
+            if ping is not None:
+                self._transport.try_send(ping)
+
+    async def _read(self) -> None:
+        """Everything the client sends, until its end or ours."""
+        while data := await self._transport.receive(READ_BYTES):
+            match self.phase:
+                case Phase.IDLE:
+                    self.phase = Phase.HEAD
+                    self.deadline = monotonic() + self._limits.head
+                case Phase.LINGERING:
+                    self._lingered += len(data)
+                    if self._lingered > LINGER_BYTES:
+                        return
+                    continue
+                case _:
+                    pass
+            await self._http.receive(data)
+
+    def _say_goodbye(self) -> None:
+        websocket = self._http.websocket
+        if websocket is not None and self.phase is Phase.BUSY:
+            self._transport.try_send(websocket.farewell(SERVICE_RESTART, "the server is stopping"))
+            self._transport.finish()
+            self._transport.discard()
+
+    def close(self) -> None:
+        """Give its socket back, at once and once."""
+        if self.phase is Phase.CLOSED:
+            return
+        self._say_goodbye()
+        self.phase = Phase.CLOSED
+        self.deadline = inf
+        self._transport.close()
+        self.closed(self)
+
+
+def nothing(_: Connection) -> None:
+    """Nobody asked to be told."""
+
+
+def address(name: Callable[[], tuple[Any, ...]]) -> tuple[str, int] | None:
+    """The host and port of one end; None when it is gone already."""
+    try:
+        host, port = name()[:2]
+    except (OSError, ValueError):
+        return None
+    return str(host), int(port)

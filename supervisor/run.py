@@ -1,0 +1,240 @@
+"""The daemon: listener, gateway, API and supervisor in one task group; the order up and the order down."""
+
+import faulthandler
+import os
+import platform
+import random
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
+
+import anyio
+
+from fluxlit import log as logs
+from fluxlit.config.load import Loaded
+from fluxlit.config.report import describe
+from fluxlit.config.settings import Settings
+from fluxlit.errors import ExitStatus, FluxlitError, ImpossibleEventError
+from fluxlit.gateway.app import build_gateway
+from fluxlit.gateway.asgi import ASGIApp, Receive, Scope, Send
+from fluxlit.gateway.lifespan import lifespan
+from fluxlit.gateway.server.listen import bind
+from fluxlit.gateway.server.serve import Server
+from fluxlit.relay.client import Relay
+from fluxlit.sidecar.command import service
+from fluxlit.status import Snapshot, StatusBoard
+from fluxlit.supervisor.driver import ExitVerdict, Supervisor
+from fluxlit.supervisor.launcher import ProcessLauncher
+from fluxlit.supervisor.machine.budget import AUTO_TOTAL
+from fluxlit.supervisor.reaper import OrphanReaper, become_subreaper
+from fluxlit.supervisor.signals import receive_signals
+from fluxlit.target import load_app
+
+GUARD_MARGIN = 3.0
+"""Seconds after shutdown.total at which the process ends itself even with the GIL stuck in C code."""
+STOPS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
+"""What ends the daemon. HUP is among them as long as nothing can be reloaded: a closed terminal
+sends it too, and a daemon that ignored it would outlive its user's session."""
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where to reach ourselves when we listen everywhere."""
+
+log = logs.get_logger("fluxlit.daemon")
+
+
+def main(loaded: Loaded) -> NoReturn:
+    """Serve until told to stop, and end the process with its exit status.
+
+    Mistakes of the user's (configuration, target, address) are a line each on standard error, with
+    nothing started. The process leaves by os._exit: a user's thread that never ends, or a failing
+    flush of standard output (which would turn any status into 120), changes nothing any more.
+    """
+    logs.configure(loaded.settings.log)
+    faulthandler.enable()
+    try:
+        status = _serve(loaded)
+    except FluxlitError as error:
+        logs.close()
+        status = int(error.exit_status)
+        for line in describe(error):
+            sys.stderr.write(f"{line}\n")
+    except ImpossibleEventError:
+        log.exception("daemon.broken_invariant")
+        status = ExitStatus.INVARIANT
+    except BaseException:  # noqa: BLE001 - the last place that can tell of it
+        log.exception("daemon.crashed")
+        status = ExitStatus.FAILED
+    _leave(status)
+
+
+def _leave(status: int) -> NoReturn:
+    logs.close()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
+
+
+def _serve(loaded: Loaded) -> int:
+    settings = loaded.settings
+    # The address first: a busy port is told in milliseconds, and from here on clients wait in the
+    # backlog instead of being refused.
+    listeners = bind(settings.gateway)
+    with _stoppable():
+        app = load_app(settings.target, Path.cwd(), api_prefix=settings.gateway.api_prefix)
+        app.default_title(settings.title)
+        api: ASGIApp = app.api
+    for warning in loaded.warnings:
+        log.warning("config.warning", message=warning)
+    verdict = anyio.run(
+        _Daemon(settings, listeners, api).run,
+        backend=settings.backend,
+        backend_options={"use_uvloop": True} if settings.backend == "asyncio" else {},
+    )
+    log.info("daemon.exited", status=verdict.status, reason=verdict.reason)
+    return verdict.status
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let a stop signal end the process while the user's code is imported: nothing is started yet.
+
+    The event loop that receives signals does not run, and an import may wait for a database.
+    """
+
+    def leave(_number: int, _frame: object) -> None:
+        _leave(ExitStatus.OK)
+
+    before = {number: signal.signal(number, leave) for number in STOPS}
+    mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Daemon:
+    """Everything that runs at once, and the two orders: up and down."""
+
+    def __init__(
+        self, settings: Settings, listeners: list[socket.socket], api: ASGIApp
+    ) -> None:
+        self._settings = settings
+        self._listeners = listeners
+        self._api = api
+        self._board = StatusBoard()
+        self._reaper = OrphanReaper()
+        self._relay = Relay(
+            settings.relay, max_message=settings.gateway.max_websocket_message
+        )
+        self._gate = _Gate()
+        gateway = build_gateway(settings, self._board, self._gate, self._relay)
+        self._server = Server(gateway, listeners, settings.gateway)
+        self._stopping = 0
+        self._on_stop: Callable[[int], None] = lambda _number: None
+
+    async def run(self) -> ExitVerdict:
+        """Up: signals, listener, API, services. Down: the supervisor's tables decide; then the API."""
+        self._board.publish(Snapshot(since=anyio.current_time()))
+        become_subreaper()
+        verdict = ExitVerdict(ExitStatus.OK, "stopped before it had started")
+        async with anyio.create_task_group() as tasks:
+            self._on_stop = lambda _number: tasks.cancel_scope.cancel()
+            await tasks.start(receive_signals, self._signalled)
+            _announce(self._settings, self._listeners)
+            await tasks.start(self._server.serve)
+            tasks.start_soon(self._reaper.run)
+            async with lifespan(self._api) as api:
+                self._gate.open(api)
+                verdict = await self._supervise()
+            tasks.cancel_scope.cancel()
+        with anyio.CancelScope(shield=True):
+            await self._relay.aclose()
+        return verdict
+
+    async def _supervise(self) -> ExitVerdict:
+        where = self._listeners[0].getsockname()
+        spec = service(
+            self._settings,
+            directory=Path.cwd(),
+            api_base=own_address(where[0], where[1]) + self._settings.gateway.api_prefix,
+            environ=os.environ,
+        )
+        supervisor = Supervisor(
+            [spec],
+            self._settings,
+            self._board,
+            launcher=ProcessLauncher(self._reaper.owned),
+            random=random.random,
+            close_gateway=self._server.close,
+        )
+        self._on_stop = supervisor.signalled
+        return await supervisor.run()
+
+    def _signalled(self, number: int) -> None:
+        """Every signal arrives here, in the event loop."""
+        log.info("daemon.signal", signal=signal.Signals(number).name)
+        if number not in STOPS:
+            if number == signal.SIGUSR1:
+                faulthandler.dump_traceback()
+            return
+        if not self._stopping:
+            total = self._settings.shutdown.total or AUTO_TOTAL
+            faulthandler.dump_traceback_later(total + GUARD_MARGIN, exit=True)
+        if number == signal.SIGQUIT:
+            faulthandler.dump_traceback()
+        self._stopping += 1
+        self._on_stop(number)
+
+
+class _Gate:
+    """The API as the gateway sees it: requests wait until its startup is done."""
+
+    def __init__(self) -> None:
+        self._opened = anyio.Event()
+        self._app: ASGIApp | None = None
+
+    def open(self, app: ASGIApp) -> None:
+        """Let requests through to ``app``."""
+        self._app = app
+        self._opened.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one scope, once there is an app."""
+        if self._app is None:
+            await self._opened.wait()
+        assert self._app is not None  # noqa: S101 - what opened means
+        await self._app(scope, receive, send)
+
+
+def own_address(host: str, port: int) -> str:
+    """The URL by which this machine reaches a socket bound to ``host`` and ``port``."""
+    reachable = WILDCARDS.get(host, host)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def _announce(settings: Settings, listeners: list[socket.socket]) -> None:
+    log.info(
+        "daemon.started",
+        version=version("fluxlit"),
+        python=platform.python_version(),
+        backend=settings.backend,
+        pid=os.getpid(),
+        target=settings.target,
+    )
+    for listener in listeners:
+        host, port, *_ = listener.getsockname()
+        url = own_address(host, port) + settings.gateway.root_path
+        log.info(
+            "daemon.listening",
+            host=host,
+            port=port,
+            url=f"{url}/",
+            docs=f"{url}{settings.gateway.api_prefix}/docs",
+        )

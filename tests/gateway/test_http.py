@@ -1,0 +1,396 @@
+"""Relayed HTTP exchanges: bodies, failures, retries, clients that leave."""
+
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from fluxlit.config.settings import Settings
+from fluxlit.errors import (
+    ConnectFailed,
+    UpstreamClosed,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamTimeout,
+)
+from fluxlit.gateway.inbox import SETTLE_BYTES
+from fluxlit.protocol.exchange import RequestHead
+from fluxlit.status import DaemonPhase, Endpoint, InstancePhase, Snapshot
+from tests.doubles.asgi import ask, scope_of, talking
+from tests.doubles.upstream import FakeAnswer, FakeRelay
+from tests.gateway.support import board_of, gateway_of, instance, ready, settings_of
+
+pytestmark = pytest.mark.autojump
+
+HTML = [("Accept", "text/html,*/*"), ("Sec-Fetch-Mode", "navigate")]
+
+
+async def test_an_answer_passes_piece_by_piece() -> None:
+    """F52: the first piece is sent while the service still holds the second."""
+    answer = FakeAnswer(200, [("content-type", "text/event-stream")], [b"one", b"two"])
+    answer.hold = anyio.Event()
+    gateway = gateway_of(FakeRelay(answer))
+    async with talking(gateway, scope_of("http", "/events")) as talk:
+        talk.say({"type": "http.request", "body": b"", "more_body": False})
+        await talk.until(2)
+        assert talk.body == b"one"
+        answer.hold.set()
+        await talk.ended.wait()
+    assert talk.body == b"onetwo"
+    assert talk.complete
+
+
+async def test_f54_a_get_may_have_a_body() -> None:
+    """It is passed on whole, with its length."""
+    fake = FakeRelay()
+    talk = await ask(gateway_of(fake), "/x", body=b"abc", headers=[("Content-Length", "3")])
+    assert talk.status == 200
+    assert fake.bodies == [b"abc"]
+    assert fake.headers()["content-length"] == "3"
+
+
+async def test_a_body_that_no_head_declares_is_relayed() -> None:
+    """HTTP/2 needs no Content-Length."""
+    fake = FakeRelay()
+    await ask(gateway_of(fake), "/x", body=b"abc", method="GET", version="2")
+    assert fake.bodies == [b"abc"]
+
+
+async def test_a_request_without_a_body_has_none() -> None:
+    """Not an empty one, which would be sent chunked."""
+    fake = FakeRelay()
+    await ask(gateway_of(fake), "/x")
+    assert fake.bodies == [None]
+
+
+async def test_f55_head_keeps_the_length_of_what_it_stands_for() -> None:
+    """No body, the upstream's own Content-Length."""
+    fake = FakeRelay(FakeAnswer(200, [("content-length", "479929")]))
+    talk = await ask(gateway_of(fake), "/", method="HEAD")
+    assert talk.headers["content-length"] == "479929"
+    assert talk.body == b""
+    assert talk.complete
+
+
+async def test_the_end_comes_with_the_last_piece_of_a_known_length() -> None:
+    """One message less to write."""
+    fake = FakeRelay(FakeAnswer(200, [("content-length", "6")], [b"one", b"two"]))
+    talk = await ask(gateway_of(fake), "/")
+    assert [message.get("more_body") for message in talk.sent[1:]] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "detail"),
+    [
+        (UpstreamTimeout("connect"), 504, "connect"),
+        (UpstreamTimeout("head"), 504, "head"),
+        (UpstreamProtocolError("x"), 502, ""),
+        (UpstreamClosed("x", received_head=False), 502, ""),
+        (ValueError("x"), 400, ""),
+    ],
+)
+async def test_f50_f51_failures_before_the_head_have_their_status(
+    error: Exception, status: int, detail: str
+) -> None:
+    """504 names the phase; a broken or gone service is 502; never a bare 500."""
+    talk = await ask(gateway_of(FakeRelay(error)), "/x", method="POST")
+    assert talk.status == status
+    assert talk.headers["content-type"] == "application/problem+json"
+    assert detail in talk.body.decode()
+    assert talk.complete
+
+
+async def test_f51_a_break_after_the_head_is_never_a_clean_end() -> None:
+    """The answer is left without its last message, so that the server cuts the connection."""
+    broken = UpstreamClosed("reset", received_head=True)
+    talk = await ask(gateway_of(FakeRelay(FakeAnswer(200, [], [b"half"], breaks=broken))), "/x")
+    assert talk.body == b"half"
+    assert not talk.complete
+
+
+async def test_a_status_that_is_none_is_a_bad_gateway() -> None:
+    """A server library may refuse 999 only after we have said it."""
+    talk = await ask(gateway_of(FakeRelay(FakeAnswer(999))), "/x")
+    assert talk.status == 502
+
+
+async def test_f49_a_declared_body_that_is_too_long_is_refused_at_once() -> None:
+    """413 before anything goes up; the client that goes on sending is read for 5 s at most."""
+    fake = FakeRelay()
+    gateway = gateway_of(fake, settings=settings_of(max_body=10))
+    headers = [("Content-Length", "999999999"), ("Origin", "http://example.test")]
+    async with talking(gateway, scope_of("http", "/x", method="PUT", headers=headers)) as talk:
+        talk.say({"type": "http.request", "body": b"abc", "more_body": True})
+        await talk.until(2)
+        assert talk.status == 413
+        assert talk.headers["connection"] == "close"
+        assert not talk.ended.is_set()
+        began = anyio.current_time()
+        await talk.ended.wait()
+        assert anyio.current_time() - began == pytest.approx(5)
+    assert talk.complete
+    assert not fake.asked
+
+
+async def test_f49_an_undeclared_body_is_counted() -> None:
+    """Chunked bodies are cut off at the limit with the same 413, and the exchange is given up."""
+    fake = FakeRelay()
+    gateway = gateway_of(fake, settings=settings_of(max_body=10))
+    headers = [("Transfer-Encoding", "chunked")]
+    talk = await ask(gateway, "/x", method="PUT", headers=headers, body=b"a" * 11)
+    assert talk.status == 413
+    assert fake.cancelled == 1
+
+
+async def test_an_early_answer_waits_for_the_rest_of_the_request() -> None:
+    """The end is sent when the request has been read, lest a reset destroys the answer."""
+    fake = FakeRelay(FakeAnswer(403, [("content-length", "2")], [b"no"]))
+    fake.reads_body = False
+    scope = scope_of("http", "/x", method="PUT", headers=[("Content-Length", "1000000")])
+    async with talking(gateway_of(fake), scope) as talk:
+        talk.say({"type": "http.request", "body": b"a", "more_body": True})
+        await talk.until(2)
+        assert talk.body == b"no"
+        assert not talk.complete
+        talk.say({"type": "http.request", "body": b"b", "more_body": False})
+        await talk.ended.wait()
+    assert talk.complete
+
+
+async def test_a_client_that_never_ends_is_not_read_for_ever() -> None:
+    """10 MiB of what nobody wants are enough."""
+    fake = FakeRelay(FakeAnswer(403))
+    fake.reads_body = False
+    scope = scope_of("http", "/x", method="PUT", headers=[("Transfer-Encoding", "chunked")])
+    async with talking(gateway_of(fake), scope) as talk:
+        for _ in range(SETTLE_BYTES // 1_048_576 + 3):
+            talk.say({"type": "http.request", "body": bytes(1_048_576), "more_body": True})
+        began = anyio.current_time()
+        await talk.ended.wait()
+        assert anyio.current_time() == began
+    assert talk.complete
+
+
+async def test_f68_a_client_that_leaves_cancels_the_exchange() -> None:
+    """At once, whatever the service is doing."""
+    fake = FakeRelay()
+    fake.stuck = anyio.Event()
+    async with talking(gateway_of(fake), scope_of("http", "/x")) as talk:
+        talk.say({"type": "http.request", "body": b"", "more_body": False})
+        await anyio.wait_all_tasks_blocked()
+        talk.leave()
+        await talk.ended.wait()
+    assert fake.cancelled == 1
+    assert not talk.sent
+
+
+async def test_a_client_that_leaves_behind_the_end_cancels_nothing() -> None:
+    """Servers report the normal end as a disconnect, too; the upstream connection lives on."""
+    answer = FakeAnswer(200, [("content-length", "3")], [b"one"])
+    answer.hold = anyio.Event()
+    fake = FakeRelay(answer)
+    async with talking(gateway_of(fake), scope_of("http", "/x")) as talk:
+        talk.say({"type": "http.request", "body": b"", "more_body": False})
+        await talk.until(2)
+        talk.leave()
+        await anyio.wait_all_tasks_blocked()
+        answer.hold.set()
+        await talk.ended.wait()
+    assert fake.cancelled == 0
+
+
+async def test_a_killed_sidecar_loses_no_get() -> None:
+    """A refused connection goes back to waiting; the next instance answers."""
+    board = board_of()
+
+    def script(endpoint: Endpoint, _head: RequestHead) -> FakeAnswer | Exception:
+        return ConnectFailed("refused") if endpoint.port == 40001 else FakeAnswer(200, [], [b"2"])
+
+    fake = FakeRelay(script)
+    async with talking(gateway_of(fake, board=board), scope_of("http", "/x")) as talk:
+        talk.say({"type": "http.request", "body": b"", "more_body": False})
+        await anyio.wait_all_tasks_blocked()
+        board.publish(Snapshot(DaemonPhase.UNAVAILABLE))
+        await anyio.sleep(3)
+        board.publish(ready(instance("ui-2", port=40002)))
+        await talk.ended.wait()
+    assert talk.status == 200
+    assert talk.body == b"2"
+
+
+@pytest.mark.parametrize(
+    ("method", "error", "tries"),
+    [
+        ("GET", UpstreamClosed("x", received_head=False), 2),
+        ("HEAD", UpstreamClosed("x", received_head=False), 2),
+        ("DELETE", UpstreamClosed("x", received_head=False), 1),
+        ("GET", UpstreamClosed("x", received_head=True), 1),
+        ("DELETE", ConnectFailed("x"), 2),
+        ("GET", UpstreamTimeout("head"), 1),
+        ("GET", UpstreamProtocolError("x"), 1),
+    ],
+)
+async def test_only_what_cannot_hurt_is_asked_twice(
+    method: str, error: UpstreamError, tries: int
+) -> None:
+    """Nothing sent, or a safe method without a body; and never three times."""
+    fake = FakeRelay(error)
+    talk = await ask(gateway_of(fake), "/x", method=method)
+    assert len(fake.asked) == tries
+    assert talk.status in {502, 504}
+
+
+async def test_a_body_that_nobody_touched_may_go_to_the_next_instance() -> None:
+    """Connecting failed, so the body is still here."""
+    outcomes: list[FakeAnswer | Exception] = [ConnectFailed("x"), FakeAnswer(200)]
+    fake = FakeRelay(lambda _endpoint, _head: outcomes.pop(0))
+    headers = [("Content-Length", "3")]
+    talk = await ask(gateway_of(fake), "/x", method="PUT", headers=headers, body=b"abc")
+    assert talk.status == 200
+    assert fake.bodies == [b"abc"]
+
+
+@pytest.mark.parametrize("path", ["/static/js/main.abc.js", "/static/nope"])
+async def test_a_missing_asset_is_not_the_page(path: str) -> None:
+    """404 that nobody keeps, instead of Streamlit's page with 200."""
+    page = FakeAnswer(200, [("content-type", "text/html; charset=utf-8")], [b"<html>"])
+    talk = await ask(gateway_of(FakeRelay(page)), path)
+    assert talk.status == 404
+    assert talk.headers["cache-control"] == "no-store"
+
+
+async def test_f60_location_of_the_sidecar_is_made_public() -> None:
+    """Below the mount, without the internal address."""
+    fake = FakeRelay(FakeAnswer(301, [("location", "http://127.0.0.1:40001/foo")]))
+    gateway = gateway_of(fake, settings=settings_of(root_path="/content/123"))
+    talk = await ask(gateway, "/content/123/foo/")
+    assert talk.headers["location"] == "/content/123/foo"
+
+
+async def test_f59_date_is_there_once_and_server_is_not_ours() -> None:
+    """The upstream's Date stays, a missing one is added."""
+    given = FakeAnswer(200, [("date", "Tue, 01 Jan 2030 00:00:00 GMT"), ("server", "uvicorn")])
+    talk = await ask(gateway_of(FakeRelay(given)), "/")
+    names = [name for name, _ in talk.sent[0]["headers"]]
+    assert names.count(b"date") == 1
+    assert talk.headers["date"].startswith("Tue, 01 Jan 2030")
+    talk = await ask(gateway_of(FakeRelay(FakeAnswer(200))), "/")
+    assert talk.headers["date"].endswith("GMT")
+    assert "server" not in talk.headers
+
+
+async def test_while_nothing_is_ready_a_person_gets_a_page_that_asks_again() -> None:
+    """After park_timeout: 503, Retry-After, no-store, and nothing from elsewhere."""
+    began = anyio.current_time()
+    board = board_of(Snapshot(DaemonPhase.STARTING))
+    talk = await ask(gateway_of(board=board), "/", headers=HTML)
+    assert anyio.current_time() - began == pytest.approx(Settings().relay.park_timeout)
+    assert talk.status == 503
+    assert int(talk.headers["retry-after"]) >= 1
+    assert talk.headers["cache-control"] == "no-store"
+    assert talk.headers["content-type"].startswith("text/html")
+    assert b'http-equiv="refresh"' in talk.body
+
+
+@pytest.mark.parametrize("path", ["/_stcore/health", "/_stcore/host-config"])
+async def test_f11_streamlit_s_dialog_gets_one_sentence_soon(path: str) -> None:
+    """Plain text after 2 s: its client shows the body as it is."""
+    began = anyio.current_time()
+    board = board_of(Snapshot(DaemonPhase.STARTING))
+    talk = await ask(gateway_of(board=board), path, headers=[("Accept", "text/html")])
+    assert anyio.current_time() - began == pytest.approx(2)
+    assert talk.status == 503
+    assert talk.headers["content-type"].startswith("text/plain")
+    assert talk.body.decode().count(".") == 1
+    assert b"<" not in talk.body
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [("Accept", "application/json")],
+        [("Accept", "text/html"), ("Sec-Fetch-Mode", "cors")],
+    ],
+)
+async def test_programs_get_a_problem_document(headers: list[tuple[str, str]]) -> None:
+    """RFC 9457, with Retry-After."""
+    board = board_of(Snapshot(DaemonPhase.STARTING))
+    talk = await ask(gateway_of(board=board), "/media/x.png", headers=headers)
+    assert talk.status == 503
+    assert talk.headers["content-type"] == "application/problem+json"
+    assert "retry-after" in talk.headers
+
+
+async def test_f65_the_places_are_limited() -> None:
+    """Whoever finds none is answered at once."""
+    settings = replace(Settings(), relay=replace(Settings().relay, park_limit=1))
+    gateway = gateway_of(board=board_of(Snapshot(DaemonPhase.STARTING)), settings=settings)
+    async with talking(gateway, scope_of("http", "/x")) as first:
+        first.say({"type": "http.request", "body": b"", "more_body": False})
+        await anyio.wait_all_tasks_blocked()
+        began = anyio.current_time()
+        second = await ask(gateway, "/x")
+        assert anyio.current_time() == began
+        assert second.status == 503
+        assert not first.sent
+
+
+@pytest.mark.parametrize("phase", [DaemonPhase.FAILED, DaemonPhase.DRAINING])
+async def test_waiting_ends_when_there_is_nothing_to_wait_for(phase: DaemonPhase) -> None:
+    """At once, not after the timeout; and nobody new is let in."""
+    board = board_of(Snapshot(DaemonPhase.STARTING))
+    gateway = gateway_of(board=board)
+    async with talking(gateway, scope_of("http", "/x")) as talk:
+        talk.say({"type": "http.request", "body": b"", "more_body": False})
+        await anyio.wait_all_tasks_blocked()
+        began = anyio.current_time()
+        board.publish(Snapshot(phase, instances=(instance(),)))
+        await talk.ended.wait()
+        assert anyio.current_time() == began
+    assert talk.status == 503
+    assert (await ask(gateway, "/x")).status == 503
+
+
+async def test_a_lame_duck_serves_on() -> None:
+    """Only readyz says that it is one."""
+    board = board_of(Snapshot(DaemonPhase.LAME_DUCK, instances=(instance(),)))
+    assert (await ask(gateway_of(board=board), "/x")).status == 200
+
+
+async def test_a_client_that_leaves_gives_its_place_back() -> None:
+    """A parked request ends with its client, and the load returns to nothing."""
+    board = board_of(ready(instance(phase=InstancePhase.UNREADY)))
+    async with talking(gateway_of(board=board), scope_of("http", "/x")) as talk:
+        talk.say({"type": "http.request", "body": b"", "more_body": False})
+        await anyio.wait_all_tasks_blocked()
+        talk.leave()
+        await talk.ended.wait()
+    assert not talk.sent
+    assert board.total.requests == 0
+
+
+async def test_what_is_in_flight_is_counted_on_its_instance() -> None:
+    """While the exchange runs, and no longer."""
+    board, fake = board_of(), FakeRelay()
+    fake.stuck = anyio.Event()
+    async with talking(gateway_of(fake, board=board), scope_of("http", "/x")) as talk:
+        talk.say({"type": "http.request", "body": b"", "more_body": False})
+        await anyio.wait_all_tasks_blocked()
+        assert board.load("ui-1").requests == 1
+        fake.stuck.set()
+        await talk.ended.wait()
+    assert board.load("ui-1").requests == 0
+
+
+async def test_a_client_that_leaves_in_its_body_never_completes_it() -> None:
+    """The end of what was sent must not reach the service as the end of the body."""
+    fake = FakeRelay()
+    scope = scope_of("http", "/x", method="PUT", headers=[("Transfer-Encoding", "chunked")])
+    async with talking(gateway_of(fake), scope) as talk:
+        talk.say({"type": "http.request", "body": b"half", "more_body": True})
+        await anyio.wait_all_tasks_blocked()
+        talk.leave()
+        await talk.ended.wait()
+    assert fake.bodies == []
+    assert not talk.sent

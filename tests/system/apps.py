@@ -1,0 +1,52 @@
+"""The applications that system tests serve."""
+
+SMALL = """\
+import anyio
+from fastapi import Request
+from fluxlit import FluxLit
+
+app = FluxLit(title="Small")
+
+
+@app.api.get("/ping")
+async def ping(request: Request):
+    return {
+        "client": request.client.host,
+        "scheme": request.url.scheme,
+        "host": request.headers.get("host"),
+        "root_path": request.scope["root_path"],
+        "url": str(request.url_for("ping")),
+        "headers": dict(request.headers),
+    }
+
+
+@app.api.get("/slow")
+async def slow(seconds: float = 1.0):
+    print("slow has begun", flush=True)
+    await anyio.sleep(seconds)
+    return {"slept": seconds}
+
+
+@app.api.get("/item/{name:path}")
+async def item(name: str, request: Request):
+    return {"name": name, "raw": request.scope["raw_path"].decode("latin-1")}
+
+
+@app.page("/", title="Home")
+def home(st, client):
+    st.header("Small home")
+    st.write("ping says", client.get("/ping").json()["scheme"])
+"""
+
+BIG = """\
+import pandas
+from fluxlit import FluxLit
+
+app = FluxLit(title="Big")
+
+
+@app.page("/", title="Home")
+def home(st):
+    st.dataframe(pandas.DataFrame({c: range(60_000) for c in "abcd"}))
+    st.header("Big done")
+"""
