@@ -5,6 +5,7 @@ from the environment, no redirect followed, nothing kept. It speaks just enough 
 (RFC 9112) to read an answer of a few bytes, so that a health check depends on no client library.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -164,11 +165,11 @@ def _failed(detail: str) -> Verdict:
 def _blame(error: BaseException) -> Verdict:
     # A failed connect on a healthy listener is an OSError without errno; that we have no descriptor
     # left stands in its cause only (measured).
-    causes = list(_causes(error))
+    causes = _causes(error)
     ours = next((each for each in causes if _is_ours(each)), None)
     if ours:
-        return Verdict(Outcome.UNKNOWN, f"cannot probe: {_reason(ours)}")
-    return _failed(_reason(causes[-1]))
+        return Verdict(Outcome.UNKNOWN, f"cannot probe: {_reason([ours])}")
+    return _failed(_reason(causes))
 
 
 def _is_ours(error: BaseException) -> bool:
@@ -176,7 +177,7 @@ def _is_ours(error: BaseException) -> bool:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """``error`` and all that led to it, the root last; a cycle is walked once."""
+    """``error`` and all that led to it, breadth first; a cycle is walked once."""
     found: list[BaseException] = []
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -190,8 +191,11 @@ def _causes(error: BaseException) -> list[BaseException]:
     return found
 
 
-def _reason(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+def _reason(causes: list[BaseException]) -> str:
+    # Each backend words it differently; the number is the same on all of them.
+    numbers = (each.errno for each in causes if isinstance(each, OSError) and each.errno)
+    number = next(numbers, None)
+    return os.strerror(number) if number else str(causes[0]) or type(causes[0]).__name__
 
 
 def listeners(pid: int) -> list[Endpoint]:

@@ -84,10 +84,12 @@ def _serve(loaded: Loaded) -> int:
     # The address first: a busy port is told in milliseconds, and from here on clients wait in the
     # backlog instead of being refused.
     listeners = bind(settings.gateway)
-    with _stoppable():
-        app = load_app(settings.target, Path.cwd(), api_prefix=settings.gateway.api_prefix)
-        app.default_title(settings.title)
-        api: ASGIApp = app.api
+    try:
+        api = _load(settings)
+    except BaseException:
+        for listener in listeners:
+            listener.close()
+        raise
     for warning in loaded.warnings:
         log.warning("config.warning", message=warning)
     verdict = anyio.run(
@@ -97,6 +99,14 @@ def _serve(loaded: Loaded) -> int:
     )
     log.info("daemon.exited", status=verdict.status, reason=verdict.reason)
     return verdict.status
+
+
+def _load(settings: Settings) -> ASGIApp:
+    with _stoppable():
+        app = load_app(settings.target, Path.cwd(), api_prefix=settings.gateway.api_prefix)
+        app.default_title(settings.title)
+        api: ASGIApp = app.api
+        return api
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Our own answers: what went wrong decides the status, who asks decides the form. One total table."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -12,7 +12,7 @@ from fluxlit.errors import (
     UpstreamProtocolError,
     UpstreamTimeout,
 )
-from fluxlit.gateway.asgi import Scope, Send
+from fluxlit.gateway.asgi import Send
 from fluxlit.gateway.parking import NotReady
 from fluxlit.gateway.waiting import POLICY, page
 from fluxlit.protocol.headers import Header, Headers, first
@@ -121,18 +121,26 @@ def _formed(
     return Answer(verdict.status, [*headers, *own, (b"x-content-type-options", b"nosniff")], body)
 
 
-def severing(answer: Answer, scope: Scope, error: Exception) -> Answer:
-    """The answer, with the word that ends an HTTP/1 connection if the refusal asks for it."""
-    if isinstance(error, Refusal) and error.severs and scope["http_version"].startswith("1"):
-        return replace(answer, headers=[*answer.headers, (b"connection", b"close")])
-    return answer
+def severing(answer: Answer) -> Answer:
+    """The answer with the word that ends an HTTP/1 connection; illegal on HTTP/2."""
+    return replace(answer, headers=[*answer.headers, (b"connection", b"close")])
 
 
-async def send_http(answer: Answer, send: Send, *, head_only: bool = False) -> None:
-    """Send a whole answer to an HTTP request."""
-    headers = list(answer.headers)
+async def send_http(
+    answer: Answer,
+    send: Send,
+    *,
+    head_only: bool = False,
+    before_end: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Send a whole answer to an HTTP request; ``before_end`` runs when all but its end is sent."""
+    headers, body = list(answer.headers), b"" if head_only else answer.body
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head_only else answer.body})
+    if before_end is not None:
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        await before_end()
+        body = b""
+    await send({"type": "http.response.body", "body": body})
 
 
 async def deny(answer: Answer, send: Send, *, extended: bool) -> None:

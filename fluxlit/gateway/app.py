@@ -2,6 +2,8 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from uuid import uuid4
 
 from structlog.contextvars import bound_contextvars
@@ -12,9 +14,11 @@ from fluxlit.gateway.access import Exchange
 from fluxlit.gateway.admission import Request, Rules
 from fluxlit.gateway.asgi import ASGIApp, Receive, Scope, Send, raw_path
 from fluxlit.gateway.http import Ask, HttpRelay
+from fluxlit.gateway.inbox import discard
 from fluxlit.gateway.parking import NotReady, Parking
 from fluxlit.gateway.websocket import WebsocketRelay
 from fluxlit.log import get_logger
+from fluxlit.protocol import headers as fields
 from fluxlit.protocol import origin
 from fluxlit.protocol.refusal import Refusal
 from fluxlit.protocol.routes import SPOKEN, Redirect, Route, Routes, ToApi, ToOps, ToUi
@@ -90,7 +94,7 @@ class Gateway:
             try:
                 await self._dispatch(scope, receive, exchange)
             except (Refusal, NotReady) as error:
-                await self._refuse(scope, exchange, error)
+                await self._refuse(scope, exchange, error, receive)
             except Exception as error:
                 log.exception("gateway.failed", route=exchange.route)
                 await self._refuse(scope, exchange, error)
@@ -137,15 +141,22 @@ class Gateway:
         if websocket or request.method not in origin.SAFE_METHODS:
             origin.judge(request.headers, request.hop, self._rules.origins)
         head = self._rules.to_ui(request, raw, exchange.request_id)
-        ask = Ask(request, head, self._rules.site(request))
+        site = self._rules.site(request)
         if websocket:
+            head = replace(head, headers=fields.handshake(head.headers))
             extended = DENIAL in (scope.get("extensions") or {})
+            ask = Ask(request, head, site)
             await self._websocket.serve(ask, receive, exchange, extended=extended)
         else:
-            await self._http.serve(ask, receive, exchange)
+            await self._http.serve(Ask(request, head, site), receive, exchange)
 
-    async def _refuse(self, scope: Scope, exchange: Exchange, error: Exception) -> None:
-        """Answer in everybody's place; too late for that, the exchange is left without an end."""
+    async def _refuse(
+        self, scope: Scope, exchange: Exchange, error: Exception, receive: Receive | None = None
+    ) -> None:
+        """Answer in everybody's place; too late for that, the exchange is left without an end.
+
+        ``receive`` is given where nobody has read of the request.
+        """
         if isinstance(error, Refusal) and error.hint:
             log.warning("request.refused", status=error.status, reason=error.hint)
         if exchange.started:
@@ -155,8 +166,14 @@ class Gateway:
             await answers.deny(answers.answer(error), exchange.send, extended=extended)
             return
         asker = answers.audience(scope["method"], raw_path(scope), scope["headers"], spoken=SPOKEN)
-        answer = answers.severing(answers.answer(error, asker), scope, error)
-        await answers.send_http(answer, exchange.send, head_only=scope["method"] == "HEAD")
+        answer = answers.answer(error, asker)
+        unread = receive is not None and fields.declares_body(scope["headers"])
+        severs = unread or (isinstance(error, Refusal) and error.severs)
+        if severs and scope["http_version"].startswith("1"):
+            answer = answers.severing(answer)
+        rest = partial(discard, receive) if receive is not None and unread else None
+        head_only = scope["method"] == "HEAD"
+        await answers.send_http(answer, exchange.send, head_only=head_only, before_end=rest)
 
 
 _NAMES: dict[type[Route], str] = {ToApi: "api", ToUi: "ui", ToOps: "ops", Redirect: "redirect"}

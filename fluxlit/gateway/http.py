@@ -1,5 +1,6 @@
 """One HTTP request relayed to the sidecar and its answer back, streamed both ways."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import anyio
@@ -26,6 +27,9 @@ from fluxlit.status import InstanceStatus, StatusBoard
 DIALOG_PATIENCE = 2.0
 """Seconds that Streamlit's own connection checks wait: it asks again and again by itself, and shows
 what it is told only after the sixth failure."""
+
+WHOLE = 65_536
+"""Bytes up to which an answer is held until it is whole: as much as one read brings anyway."""
 
 log = get_logger("fluxlit.gateway")
 
@@ -61,7 +65,7 @@ class HttpRelay:
         One task reads all that the client sends, this one does the rest and is cancelled when the
         client leaves.
         """
-        declared = _declared(ask.request)
+        declared = fields.declares_body(ask.request.headers)
         async with anyio.create_task_group() as tasks:
             inbox = Inbox(receive, self._limit, everything=tasks.cancel_scope)
             try:
@@ -123,21 +127,34 @@ class _Relaying:
             await self._failed(malformed("The request cannot be passed on."))
 
     async def pass_on(self, answer: Answer, upstream: str) -> None:
-        """Send the sidecar's answer to the client, piece by piece."""
+        """Send the sidecar's answer to the client, piece by piece.
+
+        A small answer of known length is sent when it is whole, and the head of a larger one with
+        the first piece of its body: until then a sidecar that dies costs the client nothing.
+        """
         headers = self._cleaned(answer.head, upstream)
-        send = self.exchange.send
-        await send(
-            {"type": "http.response.start", "status": answer.head.status, "headers": headers}
-        )
-        left = _length(headers)
-        async for piece in answer.body:
-            left = None if left is None else left - len(piece)
-            # An end of its own costs a write; but no end before the request has been read.
-            self.inbox.over = left == 0 and self.inbox.complete
-            more = not self.inbox.over
-            await send({"type": "http.response.body", "body": piece, "more_body": more})
+        length = _length(headers)
+        pieces, held = answer.body, b""
+        if length and self.ask.request.method != "HEAD":
+            held = await _hold(pieces, WHOLE if length <= WHOLE else 1)
+        start = {"status": answer.head.status, "headers": headers}
+        await self.exchange.send({"type": "http.response.start", **start})
+        left = await self._piece(held, length) if held else length
+        async for piece in pieces:
+            left = await self._piece(piece, left)
         if not self.inbox.over:
             await self._end(b"")
+
+    async def _piece(self, piece: bytes, left: int | None) -> int | None:
+        """Send a piece; what is left of a known length is returned, and its last piece is the end.
+
+        An end of its own costs a write; but there is no end before the request has been read.
+        """
+        left = None if left is None else left - len(piece)
+        self.inbox.over = left == 0 and self.inbox.complete
+        more = not self.inbox.over
+        await self.exchange.send({"type": "http.response.body", "body": piece, "more_body": more})
+        return left
 
     async def _attempts(self) -> None:
         instance = await self._relay.parking.instance(self._patience)
@@ -151,13 +168,12 @@ class _Relaying:
             await self._relay.attempt(self, instance)
 
     def _again(self, error: ConnectFailed | UpstreamClosed) -> bool:
-        """Whether asking another instance is safe (RFC 9110 9.2.2): nothing was sent, or can hurt."""
+        """Whether asking another instance is safe (RFC 9110 9.2.2) and the client has seen nothing."""
         if self.exchange.started:
             return False
         if isinstance(error, ConnectFailed):
             return self.inbox.phase in {Body.NONE, Body.UNTOUCHED}
-        safe = self.ask.request.method in SAFE_METHODS
-        return safe and self.inbox.phase is Body.NONE and not error.received_head
+        return self.ask.request.method in SAFE_METHODS and self.inbox.phase is Body.NONE
 
     def _cleaned(self, head: ResponseHead, upstream: str) -> list[Header]:
         if not 200 <= head.status <= 599:
@@ -198,13 +214,15 @@ class _Relaying:
         await self.exchange.send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _declared(request: Request) -> bool:
-    """Whether the head says that a body follows; HTTP/2 need not say it."""
-    names = {name for name, _ in request.headers}
-    return b"transfer-encoding" in names or first(request.headers, b"content-length") not in {
-        None,
-        b"0",
-    }
+async def _hold(pieces: AsyncIterator[bytes], least: int) -> bytes:
+    """The first ``least`` bytes of a body, more if they come together, less if it ends before."""
+    held = bytearray()
+    while len(held) < least:
+        try:
+            held += await anext(pieces)
+        except StopAsyncIteration:
+            break
+    return bytes(held)
 
 
 def _length(headers: list[Header]) -> int | None:

@@ -129,3 +129,13 @@ class Inbox:
         if self.too_large or not self.complete:
             # The end of a stream must not look like the end of the body (RFC 9112 8).
             raise ClientLeft("the request's body is not complete")
+
+
+async def discard(receive: Receive) -> None:
+    """Read what is left of a request that is answered already, within the bounds of settling."""
+    taken, more = 0, True
+    with anyio.move_on_after(SETTLE_TIME):
+        while more and taken <= SETTLE_BYTES:
+            message = await receive()
+            taken += len(message.get("body", b""))
+            more = message["type"] == "http.request" and message.get("more_body", False)

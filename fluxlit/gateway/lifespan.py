@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import AsyncIterator, MutableMapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
@@ -86,14 +86,15 @@ class _Conversation:
                 await self._app(self._scope, self._from_us.receive, send)
             except Exception as error:  # noqa: BLE001 - the specification lets an app refuse by any of them
                 if answered:
-                    await self._to_us.send({"type": "lifespan.raised", "error": error})
+                    # After a shutdown.failed nobody listens any more: it has said the same.
+                    with suppress(anyio.BrokenResourceError):
+                        await self._to_us.send({"type": "lifespan.raised", "error": error})
                 else:
                     log.debug("api.lifespan_unsupported", error=repr(error))
 
     async def startup(self) -> None:
         """Ask for the startup; returns when the app may be served."""
-        await self._to_app.send({"type": "lifespan.startup"})
-        answer = await self._answer()
+        answer = await self._ask("lifespan.startup")
         if answer is not None and answer["type"] == "lifespan.startup.failed":
             # The app raises right behind this answer; its words are what the user needs.
             raised = await self._answer()
@@ -105,16 +106,19 @@ class _Conversation:
 
     async def shutdown(self) -> None:
         """Ask for the shutdown and wait for it; an app that is gone already is fine."""
-        try:
-            await self._to_app.send({"type": "lifespan.shutdown"})
-        except anyio.BrokenResourceError:
-            answer = None
-        else:
-            answer = await self._answer()
+        answer = await self._ask("lifespan.shutdown")
         self._to_app.close()
         self._from_app.close()
         if answer is not None and answer["type"] != "lifespan.shutdown.complete":
             log.error("api.shutdown_failed", reason=answer.get("message") or repr(answer.get("error")))
+
+    async def _ask(self, question: str) -> Message | None:
+        """Say ``question`` and give the answer; None from an app that is gone."""
+        try:
+            await self._to_app.send({"type": question})
+        except anyio.BrokenResourceError:
+            return None
+        return await self._answer()
 
     async def _answer(self) -> Message | None:
         try:

@@ -97,6 +97,12 @@ def listed(headers: Headers, name: bytes) -> list[bytes]:
     return [part for part in parts if part]
 
 
+def declares_body(headers: Headers) -> bool:
+    """Whether the head says that a body follows; HTTP/2 need not say it."""
+    lengths = values(headers, b"content-length")
+    return any(name == b"transfer-encoding" for name, _ in headers) or lengths not in ([], [b"0"])
+
+
 def is_forwarding(name: bytes) -> bool:
     """Whether a field of this name claims something that only a proxy may."""
     return name in FORWARDING or name.startswith(b"x-forwarded-")
@@ -142,6 +148,18 @@ def to_upstream(headers: Headers, *, version: str, pseudonym: bytes) -> list[Hea
     kept = _one_cookie(_without(headers, gone))
     own = VIA_PROTOCOL.get(version, b"1.1 ") + pseudonym
     return [*kept, (b"via", b", ".join([*via, own]))]
+
+
+def handshake(headers: Headers) -> list[Header]:
+    """The fields of a WebSocket handshake that are not the handshake's own: those are made anew.
+
+    The offered subprotocols become one line, order and empty items kept: Streamlit reads positions
+    (its name, the XSRF token, the session id), and a server library may read only the last line.
+    """
+    gone = {b"content-length"}
+    offers = values(headers, b"sec-websocket-protocol")
+    kept = [h for h in headers if not h[0].startswith(b"sec-websocket-") and h[0] not in gone]
+    return [*kept, (b"sec-websocket-protocol", b", ".join(offers))] if offers else kept
 
 
 def to_api(headers: Headers) -> list[Header]:

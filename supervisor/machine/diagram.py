@@ -29,20 +29,17 @@ def draw(
     rows: Mapping[tuple[PhaseT, type], Row[PhaseT, StepT]], first: PhaseT, last: Iterable[PhaseT]
 ) -> str:
     """One arrow for each pair of phases, labelled with all events that may lead along it."""
-    arrows: dict[tuple[StrEnum, StrEnum], list[str]] = {}
+    arrows: dict[tuple[PhaseT, PhaseT], list[str]] = {}
     for (phase, event), row in rows.items():
         for target in row.to:
             arrows.setdefault((phase, target), []).append(_words(event))
-    order = {phase: place for place, phase in enumerate(type(first))}
+    places: dict[StrEnum, int] = {phase: place for place, phase in enumerate(type(first))}
     lines = ["stateDiagram-v2", f"    [*] --> {first.name}"]
-    for (phase, target), events in sorted(arrows.items(), key=lambda a: _place(order, a[0])):
-        lines.append(f"    {phase.name} --> {target.name}: {', '.join(sorted(events))}")
+    for phase, target in sorted(arrows, key=lambda arrow: [places[end] for end in arrow]):
+        events = ", ".join(sorted(arrows[phase, target]))
+        lines.append(f"    {phase.name} --> {target.name}: {events}")
     lines += [f"    {phase.name} --> [*]" for phase in last]
     return "\n".join(lines) + "\n"
-
-
-def _place(order: Mapping[StrEnum, int], arrow: tuple[StrEnum, StrEnum]) -> tuple[int, int]:
-    return order[arrow[0]], order[arrow[1]]
 
 
 def _words(event: type) -> str:

@@ -72,11 +72,11 @@ class Talk:
         return self.sent
 
     async def receive(self) -> Message:
-        """The application's receive()."""
+        """What the application receives with."""
         return await self._from_us.receive()
 
     async def send(self, message: Message) -> None:
-        """The application's send()."""
+        """What the application sends with."""
         self.sent.append(message)
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
@@ -101,7 +101,9 @@ class Talk:
     @property
     def body(self) -> bytes:
         """The answer's body so far."""
-        return b"".join(m.get("body", b"") for m in self.sent if m["type"].endswith("response.body"))
+        return b"".join(
+            m.get("body", b"") for m in self.sent if m["type"].endswith("response.body")
+        )
 
     @property
     def complete(self) -> bool:

@@ -18,7 +18,8 @@ class StreamlitSession:
         self.timeout = timeout
         self.session_id = ""
         self.texts: list[str] = []
-        self.socket: ClientConnection = connect(
+        self.socket: ClientConnection
+        self._opening = connect(
             f"ws://127.0.0.1:{port}{prefix}/_stcore/stream",
             subprotocols=[Subprotocol("streamlit"), Subprotocol("PLACEHOLDER_AUTH_TOKEN")],
             additional_headers=headers,
@@ -29,12 +30,13 @@ class StreamlitSession:
         )
 
     def __enter__(self) -> "StreamlitSession":
+        self.socket = self._opening.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.socket.close()
+        self._opening.__exit__(kind, error, trace)
 
     def run(self, page: str = "", query: str = "") -> list[Any]:
         """Ask for one run of the script and return its deltas; raises if it does not finish in time."""

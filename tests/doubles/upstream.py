@@ -130,9 +130,7 @@ class FakeRelay:
             raise
 
     @asynccontextmanager
-    async def websocket(
-        self, endpoint: Endpoint, head: RequestHead
-    ) -> AsyncGenerator[FakeSocket]:
+    async def websocket(self, endpoint: Endpoint, head: RequestHead) -> AsyncGenerator[FakeSocket]:
         """As Relay.websocket."""
         self.asked.append((endpoint, head))
         socket = self.sockets.pop(0)

@@ -74,9 +74,34 @@ async def test_f55_head_keeps_the_length_of_what_it_stands_for() -> None:
 
 async def test_the_end_comes_with_the_last_piece_of_a_known_length() -> None:
     """One message less to write."""
-    fake = FakeRelay(FakeAnswer(200, [("content-length", "6")], [b"one", b"two"]))
+    half = bytes(40_000)
+    fake = FakeRelay(FakeAnswer(200, [("content-length", "80000")], [half, half]))
     talk = await ask(gateway_of(fake), "/")
     assert [message.get("more_body") for message in talk.sent[1:]] == [True, False]
+
+
+async def test_a_small_answer_is_sent_when_it_is_whole() -> None:
+    """In one piece: a sidecar that dies in it has cost nothing, the next one answers."""
+    broken = UpstreamClosed("killed", received_head=True)
+    length = [("content-length", "6")]
+    outcomes = [
+        FakeAnswer(200, length, [b"old"], breaks=broken),
+        FakeAnswer(200, length, [b"new", b"new"]),
+    ]
+    fake = FakeRelay(lambda _endpoint, _head: outcomes.pop(0))
+    talk = await ask(gateway_of(fake), "/")
+    assert talk.body == b"newnew"
+    assert [message.get("more_body") for message in talk.sent[1:]] == [False]
+
+
+async def test_a_large_answer_that_breaks_before_its_first_piece_is_asked_again() -> None:
+    """Its head was not sent yet; after the first piece it is cut."""
+    broken = UpstreamClosed("killed", received_head=True)
+    length = [("content-length", "99999")]
+    outcomes = [FakeAnswer(200, length, breaks=broken), FakeAnswer(200, length, [b"x"])]
+    fake = FakeRelay(lambda _endpoint, _head: outcomes.pop(0))
+    talk = await ask(gateway_of(fake), "/")
+    assert talk.body == b"x"
 
 
 @pytest.mark.parametrize(
@@ -186,12 +211,13 @@ async def test_f68_a_client_that_leaves_cancels_the_exchange() -> None:
 
 async def test_a_client_that_leaves_behind_the_end_cancels_nothing() -> None:
     """Servers report the normal end as a disconnect, too; the upstream connection lives on."""
-    answer = FakeAnswer(200, [("content-length", "3")], [b"one"])
+    answer = FakeAnswer(200, [("content-length", "70000")], [bytes(70_000)])
     answer.hold = anyio.Event()
     fake = FakeRelay(answer)
     async with talking(gateway_of(fake), scope_of("http", "/x")) as talk:
         talk.say({"type": "http.request", "body": b"", "more_body": False})
         await talk.until(2)
+        assert talk.complete
         talk.leave()
         await anyio.wait_all_tasks_blocked()
         answer.hold.set()
@@ -224,7 +250,7 @@ async def test_a_killed_sidecar_loses_no_get() -> None:
         ("GET", UpstreamClosed("x", received_head=False), 2),
         ("HEAD", UpstreamClosed("x", received_head=False), 2),
         ("DELETE", UpstreamClosed("x", received_head=False), 1),
-        ("GET", UpstreamClosed("x", received_head=True), 1),
+        ("GET", UpstreamClosed("x", received_head=True), 2),
         ("DELETE", ConnectFailed("x"), 2),
         ("GET", UpstreamTimeout("head"), 1),
         ("GET", UpstreamProtocolError("x"), 1),

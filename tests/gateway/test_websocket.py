@@ -213,7 +213,7 @@ async def test_f74_the_sidecar_s_refusal_is_the_client_s() -> None:
     """Same status, same body, through the denial response."""
     fake = FakeRelay()
     head = ResponseHead(403, [(b"content-type", b"text/plain"), (b"content-length", b"99")])
-    fake.sockets = [HandshakeRefused(head, b"no")]  # type: ignore[list-item]
+    fake.sockets = [HandshakeRefused(head, b"no")]
     talk = await knock(gateway_of(fake), STREAM)
     assert talk.status == 403
     assert talk.body == b"no"

@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -34,12 +35,17 @@ def _unshare() -> tuple[str, ...]:
     return ()
 
 
-def _as_pid_1(*task: str, **environment: str) -> "subprocess.Popen[str]":
+@contextmanager
+def _as_pid_1(*task: str, **environment: str) -> Generator["subprocess.Popen[str]"]:
     if not _unshare():
         pytest.skip("no PID namespace may be made here (unshare --pid)")
     argv = [*_unshare(), *command("splits", *task, site=True)]
     env = {**ENVIRONMENT, **environment}
-    return subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def _run(*task: str, **environment: str) -> tuple[int, str]:
@@ -49,11 +55,15 @@ def _run(*task: str, **environment: str) -> tuple[int, str]:
 
 
 def _pid_1_of(process: "subprocess.Popen[str]") -> int:
-    """The namespace's PID 1 as seen from here, once it holds TERM back."""
+    """The namespace's PID 1 as seen from here, once it holds TERM back or has split."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        for each in procfs.processes():
-            if each.parent == process.pid and _holds_term(each.pid) and _is_python(each.pid):
+        everything = procfs.processes()
+        parents = {each.parent for each in everything}
+        for each in everything:
+            started = each.parent == process.pid and _is_python(each.pid)
+            # While it waits for signals, the kernel shows none of them as blocked.
+            if started and (_holds_term(each.pid) or each.pid in parents):
                 return each.pid
         time.sleep(0.001)
     pytest.fail("PID 1 never held TERM back")
@@ -66,8 +76,8 @@ def _holds_term(pid: int) -> bool:
 
 
 def _is_python(pid: int) -> bool:
-    # unshare itself blocks TERM around its fork.
-    return sys.executable.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    # Before its exec it is still unshare, which blocks TERM around its fork.
+    return sys.executable.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:1]
 
 
 @pytest.mark.parametrize("status", STATUSES)

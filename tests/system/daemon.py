@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-MARK = "FLUXLIT_TESTS_MARK"
+MARK = "TESTS_OF_FLUXLIT"
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Daemon:
         environment: Mapping[str, str] | None = None,
         module: str = "fluxlit.supervisor",
         prefix: Sequence[str] = (),
-        port: int = 0,
+        port: int | None = 0,
     ) -> None:
         self.folder = folder
         self.mark = uuid.uuid4().hex
@@ -107,7 +107,7 @@ class Daemon:
                 "HOME": str(folder),
                 "TMPDIR": str(self.temporary),
                 "PYTHONWARNINGS": "default",
-                "FLUXLIT_GATEWAY_PORT": str(port),
+                **({} if port is None else {"FLUXLIT_GATEWAY_PORT": str(port)}),
                 **(environment or {}),
                 MARK: self.mark,
             },

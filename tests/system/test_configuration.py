@@ -51,7 +51,7 @@ def test_f15_a_busy_port_is_one_sentence_and_71(start: Start) -> None:
     [
         ("import no_such_thing\n", "no_such_thing"),
         ("x = = 1\n", "app.py:1"),
-        ("app = 3\n", "app.py"),
+        ("app = 3\n", "FluxLit"),
         ("", "app"),
     ],
     ids=["import", "f19-syntax", "wrong type", "no app"],
@@ -62,7 +62,7 @@ def test_f19_a_target_that_cannot_be_imported_is_the_users_own_error(start: Star
     assert daemon.wait() == 78
     errors = "\n".join(daemon.errors.lines)
     assert told in errors
-    assert "Traceback" not in errors
+    assert len(daemon.errors.lines) == 1
     assert not spawned(daemon)
 
 
@@ -70,6 +70,6 @@ def test_the_platforms_port_is_honoured_and_opens_all_interfaces(start: Start) -
     """PORT alone: that port, on 0.0.0.0, as container platforms ask."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    daemon = start(environment={"FLUXLIT_GATEWAY_PORT": "", "PORT": str(port)})
+    daemon = start(port=None, environment={"PORT": str(port)})
     listening = daemon.wait_event("daemon.listening")
     assert (listening["host"], listening["port"]) == ("0.0.0.0", port)

@@ -1,5 +1,6 @@
 """The sidecar dies, hangs or never starts, and what users see meanwhile."""
 
+import http.client
 import os
 import signal
 import threading
@@ -44,7 +45,7 @@ class Asking:
         while not self._done.is_set():
             try:
                 self.statuses.append(daemon.ask(path).status)
-            except OSError as error:
+            except (OSError, http.client.HTTPException) as error:
                 self.statuses.append(repr(error))
 
 

@@ -112,7 +112,7 @@ def test_f77_a_foreign_origin_gets_no_session(start: Start) -> None:
     daemon = start().wait_ready()
     here = daemon.events_so_far
     assert _handshake(daemon, "https://evil.example").startswith(b"HTTP/1.1 403")
-    refused = daemon.wait_event("origin.refused", start=here)
+    refused = daemon.wait_event("request.refused", start=here)
     assert "allowed_origins" in json.dumps(refused)
     assert _handshake(daemon, f"http://127.0.0.1:{daemon.port}").startswith(b"HTTP/1.1 101")
 

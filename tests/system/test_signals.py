@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -131,7 +132,7 @@ def test_as_pid_1_a_configuration_error_is_still_78(start: Start) -> None:
 
 def _pid_in_namespace(pid: int) -> int:
     try:
-        lines = open(f"/proc/{pid}/status").read().splitlines()
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
         return 0
     numbers = next(line for line in lines if line.startswith("NSpid:")).split()[1:]

@@ -136,8 +136,10 @@ class Connection:
                         return
                     continue
                 case _:
-                    pass
+                    self.deadline = inf
             await self._http.receive(data)
+            if self._http.expects_body and self.phase is Phase.BUSY:
+                self.deadline = monotonic() + self._limits.body
 
     def _say_goodbye(self) -> None:
         websocket = self._http.websocket

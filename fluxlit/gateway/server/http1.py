@@ -94,6 +94,11 @@ class Http1(H11Protocol):
         """The open WebSocket of this connection, if it has become one."""
         return self.stream if isinstance(self.stream, WebSocket) else None
 
+    @property
+    def expects_body(self) -> bool:
+        """Whether the client still owes a part of its request's body."""
+        return self.connection.their_state is h11.SEND_BODY
+
     async def receive(self, data: bytes) -> None:
         """Bytes of the client, in order."""
         if isinstance(self.connection, H11WSConnection):
@@ -131,8 +136,6 @@ class Http1(H11Protocol):
     async def _handle_events(self) -> None:
         """Take what h11 has understood so far."""
         while not self._over:
-            if self.connection.they_are_waiting_for_100_continue:
-                await self._send(h11.InformationalResponse(status_code=100, headers=[]))
             try:
                 event: Any = self.connection.next_event()
             except h11.RemoteProtocolError as error:
@@ -145,6 +148,9 @@ class Http1(H11Protocol):
                 return
             else:
                 await self._take(event)
+                if type(event) is h11.EndOfMessage and not self.connection.trailing_data[0]:
+                    # Nothing can follow: spares h11 from finding that out in most requests.
+                    return
 
     async def _take(self, event: Any) -> None:  # noqa: ANN401 - any of h11's events, or Hypercorn's Data
         """One event of the client."""
@@ -182,6 +188,8 @@ class Http1(H11Protocol):
             self.stream = WebSocket(*parts, write=self._wire.write)
         else:
             self.stream = Exchange(*parts)
+            if self.connection.they_are_waiting_for_100_continue:
+                await self._send(h11.InformationalResponse(status_code=100, headers=[]))
         await self.stream.handle(
             Request(
                 stream_id=STREAM_ID,

@@ -46,6 +46,8 @@ class Limits:
     """A connection without a request, and between two requests."""
     head: float = 15.0
     """From the first byte of a request's head to its last (slow-header attack)."""
+    body: float = 30.0
+    """Between two pieces of a request's body, while nothing but the client is waited for (slow-body attack)."""
     write: float = 30.0
     """A client that takes not one byte of its answer (slow-read attack)."""
     linger: float = 5.0

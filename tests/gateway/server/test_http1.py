@@ -80,6 +80,8 @@ def descriptors() -> int:
 
 async def test_no_socket_is_left_open() -> None:
     """After closing, the server has given every descriptor back."""
+    async with serving(ROUTES) as served:
+        await served.status()
     before = descriptors()
     async with serving(ROUTES) as served:
         for _ in range(10):

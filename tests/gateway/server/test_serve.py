@@ -7,6 +7,7 @@ from fluxlit.gateway.server.limits import Limits
 from tests.gateway.server.apps import ROUTES
 from tests.gateway.server.served import frame, quick, serving
 
+POST_HALF = b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab"
 GET = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -122,10 +123,11 @@ async def test_a_client_above_the_limit_is_told_503_unless_an_idle_one_can_go() 
     [
         pytest.param(quick(idle=0.05), b"", id="idle"),
         pytest.param(quick(head=0.05), b"GET / HT", id="slow head"),
+        pytest.param(quick(body=0.05), POST_HALF, id="slow body"),
     ],
 )
 async def test_deadlines_close_a_connection(limits: Limits, sent: bytes) -> None:
-    """A client that sends nothing, or half a head, is not waited for."""
+    """A client that sends nothing, half a head or half a body is not waited for."""
     async with serving(ROUTES, limits=limits) as served, await served.connect() as client:
         await client.send(sent)
         assert await client.rest() == b""

@@ -1,0 +1,473 @@
+"""The relay as the gateway uses it: against real servers, and scripted ones for what is rare."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import anyio
+import pytest
+from anyio.abc import SocketStream
+from wsproto.events import BytesMessage, CloseConnection, TextMessage
+
+from fluxlit.config.settings import Relay as Settings
+from fluxlit.errors import ConnectFailed, UpstreamClosed, UpstreamProtocolError, UpstreamTimeout
+from fluxlit.protocol.handshake import accept_key
+from fluxlit.relay.client import (
+    Closed,
+    HandshakeRefused,
+    Message,
+    Relay,
+    RequestHead,
+    UpstreamSocket,
+)
+from fluxlit.relay.stream import Stream
+from fluxlit.status import Endpoint
+from tests.doubles.streams import (
+    NOWHERE,
+    Dialer,
+    Fault,
+    Handler,
+    ScriptedStream,
+    Step,
+    WebSocketPeer,
+    read_request,
+    serving,
+)
+
+HOST = (b"host", b"a.example")
+GET = RequestHead(b"GET", b"/a?b=%2F", [HOST])
+POST = RequestHead(b"POST", b"/", [HOST])
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+BIG = 20_000_000
+
+
+def relay_to(*streams: Stream | Exception | Fault, **settings: float) -> Relay:
+    """A relay whose connections are scripted."""
+    return Relay(Settings(**settings), max_message=1000, connector=Dialer(*streams))  # type: ignore[arg-type]
+
+
+async def get(relay: Relay, endpoint: Endpoint = NOWHERE, head: RequestHead = GET) -> bytes:
+    """The body of an answer."""
+    async with relay.exchange(endpoint, head, None) as answer:
+        return b"".join([piece async for piece in answer.body])
+
+
+async def chunks(*pieces: bytes) -> AsyncIterator[bytes]:
+    """A request body."""
+    for piece in pieces:
+        yield piece
+
+
+def answering(*answers: bytes) -> Handler:
+    """A server that gives each connection these answers, one to each request."""
+
+    async def handle(stream: SocketStream) -> None:
+        for answer in answers:
+            await read_request(stream)
+            await stream.send(answer)
+
+    return handle
+
+
+async def test_exchanges_share_a_connection() -> None:
+    """Requests one after the other go over one connection, which forgetting the endpoint closes."""
+    relay = Relay(Settings(), max_message=1000)
+    async with serving(answering(OK, OK, OK)) as served:
+        bodies = [await get(relay, served.endpoint) for _ in range(3)]
+        assert (bodies, served.taken) == ([b"ok"] * 3, 1)
+        await relay.forget(served.endpoint)
+        await served.all_closed()
+
+
+async def test_many_at_once_stay_within_the_limit() -> None:
+    """At most max_connections are open; the others wait and are served."""
+    relay = Relay(Settings(max_connections=3), max_message=1000)
+    bodies: list[bytes] = []
+
+    async def one(endpoint: Endpoint) -> None:
+        bodies.append(await get(relay, endpoint))
+
+    async with serving(answering(*[OK] * 20)) as served:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(one, served.endpoint)
+        assert (bodies, served.taken) == ([b"ok"] * 20, 3)
+        await relay.aclose()
+        await served.all_closed()
+
+
+async def test_a_stale_connection_is_noticed() -> None:
+    """A server that closes idle connections, as uvicorn does after 5 s, costs nobody a request."""
+    closing = anyio.Event()
+
+    async def once(stream: SocketStream) -> None:
+        await read_request(stream)
+        await stream.send(OK)
+        await stream.aclose()
+        closing.set()
+
+    relay = Relay(Settings(), max_message=1000)
+    async with serving(once) as served:
+        for _ in range(3):
+            assert await get(relay, served.endpoint, POST) == b"ok"
+            await closing.wait()
+            await served.all_closed()
+        assert served.taken == 3
+        await relay.aclose()
+
+
+async def leave_early(relay: Relay, endpoint: Endpoint) -> None:
+    """Ask for a body and go before it has ended."""
+    async with relay.exchange(endpoint, GET, None):
+        return
+
+
+async def fail(relay: Relay, endpoint: Endpoint) -> None:
+    """Ask for a body and fail in the middle."""
+    with pytest.raises(KeyError):
+        async with relay.exchange(endpoint, GET, None) as answer:
+            await anext(answer.body)
+            raise KeyError("mine")
+
+
+async def be_cancelled(relay: Relay, endpoint: Endpoint) -> None:
+    """Be cancelled while waiting for a body that does not come."""
+    with anyio.CancelScope() as scope:
+        async with relay.exchange(endpoint, GET, None) as answer:
+            await anext(answer.body)
+            scope.cancel()
+            await anext(answer.body)
+
+
+async def be_cancelled_uploading(relay: Relay, endpoint: Endpoint) -> None:
+    """Be cancelled while a request body is on its way."""
+
+    async def body(scope: anyio.CancelScope) -> AsyncIterator[bytes]:
+        yield b"x"
+        scope.cancel()
+        await anyio.sleep_forever()
+
+    head = RequestHead(b"POST", b"/", [HOST])
+    with anyio.CancelScope() as scope:
+        async with relay.exchange(endpoint, head, body(scope)) as answer:
+            async for _ in answer.body:
+                pass
+
+
+@pytest.mark.parametrize("ending", [leave_early, fail, be_cancelled, be_cancelled_uploading])
+async def test_whoever_leaves_closes_the_connection(
+    ending: Callable[[Relay, Endpoint], Awaitable[None]],
+) -> None:
+    """However an exchange is left before its end, its connection closes at once, for good."""
+    relay = Relay(Settings(), max_message=1000)
+    endless = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"
+    async with serving(answering(endless)) as served:
+        await ending(relay, served.endpoint)
+        await served.all_closed()
+    assert not relay._lanes
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OK + b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison",
+        OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"),
+        OK.replace(b"1.1", b"1.0"),
+    ],
+    ids=["poison", "close", "1.0"],
+)
+async def test_such_connections_are_not_used_again(answer: bytes) -> None:
+    """Bytes behind an answer never become the answer to the next request."""
+    relay = Relay(Settings(), max_message=1000)
+    async with serving(answering(answer)) as served:
+        assert [await get(relay, served.endpoint) for _ in range(2)] == [b"ok", b"ok"]
+        await served.all_closed()
+        assert served.taken == 2
+
+
+async def test_a_large_body_goes_up_and_down() -> None:
+    """Megabytes both ways, byte for byte, and the connection may be used again."""
+    length = str(BIG).encode()
+    piece = bytes(range(256)) * 256
+
+    async def echo(stream: SocketStream) -> None:
+        data = (await read_request(stream)).partition(b"\r\n\r\n")[2]
+        while len(data) < BIG:
+            data += await stream.receive()
+        await stream.send(b"HTTP/1.1 200 OK\r\ncontent-length: " + length + b"\r\n\r\n" + data)
+
+    relay = Relay(Settings(), max_message=1000)
+    head = RequestHead(b"POST", b"/", [HOST, (b"content-length", length)])
+    body = [piece] * (BIG // len(piece)) + [piece[: BIG % len(piece)]]
+    async with serving(echo) as served:
+        async with relay.exchange(served.endpoint, head, chunks(*body)) as answer:
+            pieces = [piece async for piece in answer.body]
+        assert b"".join(pieces) == b"".join(body)
+        assert max(map(len, pieces)) <= 65536
+        assert (len(relay._lanes), served.open) == (1, 1)
+        await relay.aclose()
+        await served.all_closed()
+
+
+async def test_an_early_answer_to_an_upload() -> None:
+    """A server that refuses an upload it has not read is heard, whether it closes or not."""
+    refusal = b"HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nbig"
+    relay = Relay(Settings(), max_message=1000)
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 65536
+
+    async with serving(answering(refusal)) as served:
+        async with relay.exchange(served.endpoint, POST, endless()) as answer:
+            body = [piece async for piece in answer.body]
+            assert (answer.head.status, body) == (413, [b"big"])
+        await served.all_closed()
+
+
+async def test_nobody_listens() -> None:
+    """A refused connection is told as such and leaves nothing behind."""
+    relay = Relay(Settings(), max_message=1000)
+    async with serving(answering()) as served:
+        gone = served.endpoint
+    with pytest.raises(ConnectFailed):
+        await get(relay, gone)
+    with pytest.raises(ConnectFailed):
+        async with relay.websocket(gone, GET):
+            pytest.fail("nobody can have agreed")
+    assert not relay._lanes
+
+
+def stale(*script: Step) -> ScriptedStream:
+    """A connection that answers once and then does as told."""
+    return ScriptedStream(OK, *script)
+
+
+@pytest.mark.autojump
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"OPTIONS"])
+@pytest.mark.parametrize("end", [Fault.END, Fault.RESET])
+async def test_a_repeatable_request_is_sent_again(method: bytes, end: Fault) -> None:
+    """A connection that ends under a second request without a byte of an answer is replaced."""
+    fresh = ScriptedStream(OK)
+    relay = relay_to(stale(end), fresh)
+    await get(relay)
+    await get(relay, head=RequestHead(method, b"/again", [HOST]))
+    assert fresh.sent.startswith(method + b" /again ")
+
+
+@pytest.mark.autojump
+@pytest.mark.parametrize(
+    ("script", "head"),
+    [
+        ([Fault.END], RequestHead(b"POST", b"/", [HOST])),
+        ([Fault.END], RequestHead(b"DELETE", b"/", [HOST])),
+        ([b"H", Fault.END], GET),
+        ([b"HTTP/1.1 100 Continue\r\n\r\n", Fault.RESET], GET),
+    ],
+    ids=["POST", "DELETE", "a byte", "interim"],
+)
+async def test_what_may_have_happened_is_not_repeated(
+    script: list[Step], head: RequestHead
+) -> None:
+    """Neither a request that changes something nor one of whose answer a byte has come."""
+    unused = ScriptedStream(OK)
+    relay = relay_to(stale(*script), unused)
+    await get(relay)
+    with pytest.raises(UpstreamClosed):
+        await get(relay, head=head)
+    assert not unused.sent
+
+
+@pytest.mark.autojump
+async def test_a_request_with_a_body_is_not_repeated() -> None:
+    """A GET with a body cannot be sent again: its body is gone."""
+    unused = ScriptedStream(OK)
+    relay = relay_to(stale(Fault.END), unused)
+    await get(relay)
+    with pytest.raises(UpstreamClosed):
+        async with relay.exchange(NOWHERE, GET, chunks(b"x")):
+            pytest.fail("no answer can have come")
+    assert not unused.sent
+
+
+@pytest.mark.autojump
+@pytest.mark.parametrize(
+    "streams", [[ScriptedStream(Fault.END)], [stale(Fault.END), ScriptedStream(Fault.END)]]
+)
+async def test_one_retry_is_all(streams: list[ScriptedStream]) -> None:
+    """A new connection that fails is an answer in itself, first or second."""
+    relay = relay_to(*streams, ScriptedStream(OK))
+    if len(streams) > 1:
+        await get(relay)
+    with pytest.raises(UpstreamClosed):
+        await get(relay)
+    assert all(stream.closed for stream in streams)
+
+
+@pytest.mark.autojump
+async def test_a_failed_retry_leaves_nothing() -> None:
+    """When the upstream is gone for good, the retry says so."""
+    relay = relay_to(stale(Fault.END), ConnectFailed("gone"))
+    await get(relay)
+    with pytest.raises(ConnectFailed):
+        await get(relay)
+    assert not relay._lanes
+
+
+@pytest.mark.autojump
+@pytest.mark.parametrize(
+    ("stream", "error"),
+    [
+        (Fault.STALL, UpstreamTimeout),
+        (ScriptedStream(), UpstreamTimeout),
+        (ScriptedStream(b"nonsense\r\n\r\n"), UpstreamProtocolError),
+        (ScriptedStream(OK[:-1], Fault.RESET), UpstreamClosed),
+        (ScriptedStream(OK[:-1]), UpstreamTimeout),
+    ],
+)
+async def test_errors_have_their_type(
+    stream: ScriptedStream | Fault, error: type[Exception]
+) -> None:
+    """Whatever goes wrong is one of four errors, and the connection is closed."""
+    relay = relay_to(stream)
+    with pytest.raises(error):
+        await get(relay)
+    assert not relay._lanes
+
+
+@pytest.mark.autojump
+async def test_tidying_up() -> None:
+    """Idle connections past their time close without a further request."""
+    stream = ScriptedStream(OK)
+    relay = relay_to(stream, keep_alive=2)
+    await get(relay)
+    await relay.expire()
+    assert not stream.closed
+    await anyio.sleep(2)
+    await relay.expire()
+    assert stream.closed
+    assert not relay._lanes
+
+
+async def agree(stream: SocketStream, extra: bytes = b"") -> WebSocketPeer:
+    """Answer a handshake as a server does, with more headers or frames."""
+    request = await read_request(stream)
+    key = request.split(b"sec-websocket-key: ")[1].split(b"\r\n")[0]
+    await stream.send(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + accept_key(key) + b"\r\n" + extra + b"\r\n"
+    )
+    return WebSocketPeer(stream)  # type: ignore[arg-type]  # a SocketStream has what it needs
+
+
+async def echo(stream: SocketStream) -> None:
+    """A WebSocket server that sends back what it gets, and answers a Close."""
+    peer = await agree(stream, b"Set-Cookie: a=b\r\nSec-WebSocket-Protocol: streamlit\r\n")
+    parts: list[str | bytes | bytearray] = []
+    while event := await peer.next():
+        if isinstance(event, CloseConnection):
+            await peer.send(event.response())
+            await stream.aclose()
+            return
+        assert isinstance(event, (TextMessage, BytesMessage))
+        parts.append(event.data)
+        if event.message_finished:
+            await peer.send(whole(parts))
+            parts = []
+
+
+def whole(parts: list[str | bytes | bytearray]) -> TextMessage | BytesMessage:
+    """One message of its parts."""
+    if isinstance(parts[0], str):
+        return TextMessage("".join(str(part) for part in parts))
+    return BytesMessage(b"".join(bytes(part) for part in parts if not isinstance(part, str)))
+
+
+OPEN = RequestHead(
+    b"GET", b"/_stcore/stream", [HOST, (b"sec-websocket-protocol", b"streamlit, xsrf")]
+)
+
+
+async def test_a_websocket() -> None:
+    """It opens with the upstream's choice and headers, carries messages, closes with both codes."""
+    relay = Relay(Settings(), max_message=1000)
+    async with serving(echo) as served:
+        async with relay.websocket(served.endpoint, OPEN) as socket:
+            assert socket.subprotocol == b"streamlit"
+            assert (b"set-cookie", b"a=b") in socket.headers
+            await socket.send("é")
+            await socket.send(b"\xff")
+            assert [await socket.receive(), await socket.receive()] == [
+                Message("é"),
+                Message(b"\xff"),
+            ]
+            await socket.close(4000, "bye")
+            assert await socket.receive() == Closed(4000, "bye", clean=True)
+        await served.all_closed()
+
+
+@pytest.mark.parametrize("data", ["é" * (BIG // 2), b"\xff\x00" * (BIG // 2)], ids=["str", "bytes"])
+async def test_a_large_message_goes_up_and_down(data: str | bytes) -> None:
+    """Tens of megabytes both ways in one message."""
+    relay = Relay(Settings(), max_message=BIG)
+    async with serving(echo) as served:
+        async with relay.websocket(served.endpoint, OPEN) as socket:
+            await socket.send(data)
+            message = await socket.receive()
+            assert isinstance(message, Message)
+            assert message.data == data
+        await served.all_closed()
+
+
+async def test_a_refused_websocket() -> None:
+    """The upstream's answer is raised, and the connection closed."""
+    relay = Relay(Settings(), max_message=1000)
+    refusal = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno"
+    async with serving(answering(refusal)) as served:
+        with pytest.raises(HandshakeRefused) as caught:
+            async with relay.websocket(served.endpoint, OPEN):
+                pytest.fail("it was refused")
+        assert (caught.value.head.status, caught.value.body) == (403, b"no")
+        await served.all_closed()
+
+
+async def lose(socket: UpstreamSocket) -> None:
+    """Fail in the block."""
+    raise KeyError("mine")
+
+
+async def wait(socket: UpstreamSocket) -> None:
+    """Wait for a message that never comes."""
+    await socket.receive()
+
+
+@pytest.mark.parametrize(("block", "code"), [(lose, 1011), (wait, 1001)])
+async def test_a_websocket_left_in_whatever_way_is_closed(
+    block: Callable[[UpstreamSocket], Awaitable[None]], code: int
+) -> None:
+    """After an error or a cancellation the upstream is told, and no connection stays."""
+    told: list[object] = []
+    opened = anyio.Event()
+
+    async def listen(stream: SocketStream) -> None:
+        peer = await agree(stream)
+        opened.set()
+        told.append(await peer.next())
+
+    async def run(relay: Relay, endpoint: Endpoint) -> None:
+        async with relay.websocket(endpoint, RequestHead(b"GET", b"/", [HOST])) as socket:
+            await block(socket)
+
+    async def run_to_the_error(relay: Relay, endpoint: Endpoint) -> None:
+        try:
+            await run(relay, endpoint)
+        except KeyError:
+            return
+
+    relay = Relay(Settings(), max_message=1000)
+    async with serving(listen) as served:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run_to_the_error, relay, served.endpoint)
+            await opened.wait()
+            await anyio.wait_all_tasks_blocked()
+            tasks.cancel_scope.cancel()
+        await served.all_closed()
+    assert told == [CloseConnection(code, "")]
