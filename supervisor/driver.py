@@ -179,14 +179,12 @@ class Supervisor:
         try:
             child = self._launcher.spawn(spec, instance.id)
         except SpawnFailed as exc:
-            refused = SpawnRefused(at, instance.id, exc.reason, exc.permanent)
-            self._pending.appendleft(refused)
+            self._take(SpawnRefused(at, instance.id, exc.reason, exc.permanent))
             return
         ward = self._wards[instance.id] = Ward(instance, spec, child, self._launcher, self._take)
         tasks.start_soon(ward.watch)
         journal.spawned(ward.fields)
-        # Ahead of all others: nobody shall see a process that the tables do not know.
-        self._pending.appendleft(Spawned(at, instance.id, child.pid))
+        self._take(Spawned(at, instance.id, child.pid))
 
     def _report(self, report: ask.Report) -> None:
         ward = self._wards.get(report.instance)

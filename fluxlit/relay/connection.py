@@ -72,7 +72,7 @@ class Connection:
         """Send a request and its body while reading; the block runs once the answer has begun.
 
         An answer that comes before the body is sent ends the sending (RFC 9112 9.5): ``body`` is
-        cancelled, not read to its end. The time for the head counts from the end of the request.
+        cancelled, not read to its end; a generator is closed. The time for the head counts from the end of the request.
         Errors of ``body`` come out of here as they are.
         """
         start = self._exchange.begin(head, framing(head, body))
@@ -103,12 +103,17 @@ class Connection:
         sending: anyio.CancelScope,
         patience: anyio.CancelScope,
     ) -> None:
-        with sending:
-            await self._send_piece(start)
-            async for chunk in body:
-                await self._send_piece(self._exchange.body(chunk))
-            await self._send_piece(self._exchange.end())
-            patience.deadline = anyio.current_time() + self._settings.head_timeout
+        try:
+            with sending:
+                await self._send_piece(start)
+                async for chunk in body:
+                    await self._send_piece(self._exchange.body(chunk))
+                await self._send_piece(self._exchange.end())
+                patience.deadline = anyio.current_time() + self._settings.head_timeout
+        finally:
+            # A generator left to the garbage collector is closed too late, if at all.
+            if isinstance(body, AsyncGenerator):
+                await body.aclose()
 
     async def _send_piece(self, data: bytes) -> None:
         if not data:

@@ -229,7 +229,7 @@ class _Turn:
                 self._every_slot(_slot_event(command, self.at))
             case ask.GiveUp():
                 self.out.append(command)
-                self._gave_up(command)
+                self._daemon(daemons.GaveUp(self.at, str(command.verdict)))
             case _:
                 self.out.append(command)
 
@@ -254,11 +254,6 @@ class _Turn:
     def _every_slot(self, event: SlotEvent) -> None:
         for slot in self.fleet.slots:
             self._slot(self._slot_of(slot.service, slot.index), event)
-
-    def _gave_up(self, command: ask.GiveUp) -> None:
-        # Instances leave READY long before their slot gives up; tell that first.
-        self.settle()
-        self._daemon(daemons.GaveUp(self.at, str(command.verdict)))
 
     def _slot_of(self, service: str, index: int) -> Slot:
         return next(s for s in self.fleet.slots if (s.service, s.index) == (service, index))

@@ -9,7 +9,9 @@ from fluxlit.protocol.headers import (
     MAX_FIELDS,
     MAX_HEAD,
     check,
+    declares_body,
     from_upstream,
+    handshake,
     is_forwarding,
     listed,
     to_api,
@@ -181,3 +183,34 @@ def test_an_unclean_answer_is_an_error(field: tuple[bytes, bytes]) -> None:
 def test_a_list_has_no_empty_elements() -> None:
     """RFC 9110 5.6.1.2: empty elements are ignored."""
     assert listed([(b"a", b"1, ,2,"), (b"b", b"x"), (b"a", b"3")], b"a") == [b"1", b"2", b"3"]
+
+
+def test_a_handshake_s_own_fields_are_made_anew() -> None:
+    """Key, version, extensions and lengths go; the offers become one line, empty items kept."""
+    headers = [
+        (b"sec-websocket-protocol", b"streamlit, , id"),
+        (b"sec-websocket-key", b"k"),
+        (b"sec-websocket-extensions", b"permessage-deflate"),
+        (b"content-length", b"0"),
+        (b"origin", b"http://a"),
+        (b"sec-websocket-protocol", b"more"),
+    ]
+    assert handshake(headers) == [
+        (b"origin", b"http://a"),
+        (b"sec-websocket-protocol", b"streamlit, , id, more"),
+    ]
+    assert handshake(headers[1:5]) == [(b"origin", b"http://a")]
+
+
+@pytest.mark.parametrize(
+    ("headers", "declared"),
+    [
+        ([], False),
+        ([(b"content-length", b"0")], False),
+        ([(b"content-length", b"1")], True),
+        ([(b"transfer-encoding", b"chunked")], True),
+    ],
+)
+def test_which_heads_declare_a_body(headers: list[tuple[bytes, bytes]], declared: bool) -> None:
+    """RFC 9112 6: Content-Length or Transfer-Encoding."""
+    assert declares_body(headers) is declared

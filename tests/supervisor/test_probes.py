@@ -5,6 +5,7 @@ import resource
 import signal
 import socket
 import struct
+import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -249,6 +250,18 @@ async def test_a_listener_of_a_group_member_counts() -> None:
         assert listeners(child.pid) == [Endpoint("127.0.0.1", port)]
 
 
+async def test_an_ipv6_listener_is_found() -> None:
+    """A service may listen on ::1 alone, and is probed there."""
+    server = "import socket; s = socket.create_server(('::1', 0), family=socket.AF_INET6); print(s.getsockname()[1]); s.accept()"
+    argv = (sys.executable, "-u", "-I", "-S", "-c", f"{server}; s.accept()")
+    async with running(argv) as child:
+        port = int(await read_line(child.stdout))
+        assert listeners(child.pid) == [Endpoint("::1", port)]
+        assert (
+            await probe(listeners(child.pid)[0], "/", None, 0.1)
+        ).detail == "no answer within 0.1 s"
+
+
 async def test_a_late_listener_is_found_once_it_listens() -> None:
     """Before that the list is empty, and a dead process has none."""
     async with running(command("listens_late"), environment={"DELAY": "0.3"}) as child:
@@ -331,15 +344,9 @@ def test_what_ended_is_always_judged() -> None:
 
 
 def _wrapped(number: int) -> Exception:
-    try:
-        try:
-            raise ExceptionGroup(
-                "all failed", [OSError(ECONNREFUSED, "no"), OSError(number, "short")]
-            )
-        except ExceptionGroup as exc:
-            raise OSError("All connection attempts failed") from exc
-    except OSError as exc:
-        return exc
+    outer = OSError("All connection attempts failed")
+    outer.__cause__ = ExceptionGroup("all", [OSError(ECONNREFUSED, "no"), OSError(number, "short")])
+    return outer
 
 
 @pytest.mark.parametrize(

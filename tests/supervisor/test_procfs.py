@@ -28,7 +28,7 @@ def test_a_process_that_does_not_exist_is_none() -> None:
     assert procfs.socket_inodes(gone) == set()
     assert procfs.thread_states(gone) == ""
     assert procfs.wait_channel(gone) == ""
-    assert procfs.listening(gone) == {}
+    assert procfs.listening(gone, "tcp") == {}
     assert not procfs.carries(gone, "A=1")
 
 
@@ -113,10 +113,11 @@ def test_listeners_on_loopback_are_seen(
         listener.bind((address, 0))
         inode = os.fstat(listener.fileno()).st_ino
         assert inode in procfs.socket_inodes(os.getpid())
-        assert inode not in procfs.listening(os.getpid())
+        table = "tcp6" if family == socket.AF_INET6 else "tcp"
+        assert inode not in procfs.listening(os.getpid(), table)
         listener.listen()
         expected = Endpoint(seen, listener.getsockname()[1])
-        assert procfs.listening(os.getpid())[inode] == expected
+        assert procfs.listening(os.getpid(), table)[inode] == expected
 
 
 def test_other_addresses_are_not_loopback() -> None:

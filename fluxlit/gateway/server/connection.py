@@ -135,8 +135,10 @@ class Connection:
                     if self._lingered > LINGER_BYTES:
                         return
                     continue
-                case _:
+                case Phase.BUSY:
                     self.deadline = inf
+                case _:
+                    pass
             await self._http.receive(data)
             if self._http.expects_body and self.phase is Phase.BUSY:
                 self.deadline = monotonic() + self._limits.body

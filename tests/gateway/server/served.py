@@ -65,6 +65,13 @@ class Served:
             await client.send(b"GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             return await client.rest()
 
+    async def quiet_after_start(self) -> None:
+        """As quiet(), once a connection has been there."""
+        with anyio.fail_after(5):
+            while not self.server.connections:
+                await anyio.sleep(0.005)
+        await self.quiet()
+
     async def quiet(self) -> None:
         """Return when no application task and no connection is left; fails after five seconds."""
         with anyio.fail_after(5):

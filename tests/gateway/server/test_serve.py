@@ -134,6 +134,22 @@ async def test_deadlines_close_a_connection(limits: Limits, sent: bytes) -> None
         await served.quiet()
 
 
+async def test_trickled_head_gets_no_more_time() -> None:
+    """Further bytes of a head do not move its deadline: a byte now and then keeps nothing open."""
+    async with serving(ROUTES, limits=quick(head=0.1)) as served, await served.connect() as client:
+        async with anyio.create_task_group() as tasks:
+
+            async def trickle() -> None:
+                await client.send(b"GET / HTTP/1.1\r\nHost: a\r\n")
+                while True:
+                    await client.send(b"X-A: b\r\n")
+                    await anyio.sleep(0.01)
+
+            tasks.start_soon(trickle)
+            await served.quiet_after_start()
+            tasks.cancel_scope.cancel()
+
+
 async def test_write_deadline_ends_a_client_that_does_not_read() -> None:
     """An answer of which nothing is taken for the write limit is given up, and its task ends."""
     async with serving(ROUTES, limits=quick(write=0.1)) as served, await served.connect() as client:
