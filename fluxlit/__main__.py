@@ -26,10 +26,9 @@ def main() -> NoReturn:
 
 
 def _prepare_daemon() -> None:
-    from fluxlit.supervisor.init import hold_signals, split  # noqa: PLC0415
+    from fluxlit.supervisor import guardian  # noqa: PLC0415
 
-    hold_signals()
-    split()
+    guardian.begin()
 
 
 def _run_command(argv: Sequence[str]) -> int:

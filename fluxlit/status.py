@@ -86,7 +86,9 @@ class Snapshot:
     def ready(self, service: str) -> tuple[InstanceStatus, ...]:
         """Instances of ``service`` that may be given a new request now."""
         return tuple(
-            i for i in self.instances if i.service == service and i.phase is InstancePhase.READY and i.endpoint
+            i
+            for i in self.instances
+            if i.service == service and i.phase is InstancePhase.READY and i.endpoint
         )
 
     def find(self, instance_id: str) -> InstanceStatus | None:

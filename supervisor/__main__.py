@@ -6,13 +6,12 @@ init and the daemon, and signals are held back until the daemon can act on them.
 
 from typing import NoReturn
 
-from fluxlit.supervisor.init import hold_signals, split
+from fluxlit.supervisor import guardian
 
 
 def main() -> NoReturn:
     """Read the arguments and the configuration, run the daemon, exit with its status."""
-    hold_signals()
-    split()
+    guardian.begin()
     from fluxlit.config.arguments import parse_or_exit  # noqa: PLC0415 - after the split
     from fluxlit.supervisor.run import main as run  # noqa: PLC0415
 

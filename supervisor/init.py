@@ -42,17 +42,17 @@ def hold_signals() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
 
 
-def split() -> None:
-    """As PID 1 fork and return in the child only; the parent becomes an init and never returns.
+def split() -> bool:
+    """As PID 1 fork and return True in the child only; the parent becomes an init and never returns.
 
     The init forwards signals to the daemon, reaps everything, and exits with the daemon's status,
     or 128+n when signal n ended it. It takes no other part and holds about 10 MB.
-    Elsewhere, or with FLUXLIT_INIT=off, nothing happens but this: SIGCHLD gets its default action,
-    since an inherited "ignore" makes the kernel throw exit statuses away.
+    Elsewhere, or with FLUXLIT_INIT=off, it returns False and nothing happens but this: SIGCHLD gets
+    its default action, since an inherited "ignore" makes the kernel throw exit statuses away.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if os.getpid() != 1 or os.environ.get("FLUXLIT_INIT") == "off":
-        return
+        return False
     watched = signal.valid_signals() - _FAULTS - _UNBLOCKABLE
     before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     daemon = _fork()
@@ -60,6 +60,7 @@ def split() -> None:
         _serve_as_init(daemon, watched)
     _leave_the_group_of_init()
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return True
 
 
 def _fork() -> int:

@@ -23,11 +23,13 @@ from fluxlit.errors import ExitStatus, FluxlitError, ImpossibleEventError
 from fluxlit.gateway.app import build_gateway
 from fluxlit.gateway.asgi import ASGIApp, Receive, Scope, Send
 from fluxlit.gateway.lifespan import lifespan
+from fluxlit.gateway.server.limits import Limits
 from fluxlit.gateway.server.listen import bind
 from fluxlit.gateway.server.serve import Server
 from fluxlit.relay.client import Relay
 from fluxlit.sidecar.command import service
 from fluxlit.status import Snapshot, StatusBoard
+from fluxlit.supervisor import guardian
 from fluxlit.supervisor.driver import ExitVerdict, Supervisor
 from fluxlit.supervisor.launcher import ProcessLauncher
 from fluxlit.supervisor.machine.budget import AUTO_TOTAL
@@ -40,6 +42,8 @@ GUARD_MARGIN = 3.0
 STOPS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
 """What ends the daemon. HUP is among them as long as nothing can be reloaded: a closed terminal
 sends it too, and a daemon that ignored it would outlive its user's session."""
+LEAST_NAP = 0.5
+"""Seconds between two looks at idle connections, whatever the settings say."""
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where to reach ourselves when we listen everywhere."""
 
@@ -73,6 +77,7 @@ def main(loaded: Loaded) -> NoReturn:
 
 def _leave(status: int) -> NoReturn:
     logs.close()
+    guardian.dismiss()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
@@ -132,20 +137,21 @@ def _stoppable() -> Iterator[None]:
 class _Daemon:
     """Everything that runs at once, and the two orders: up and down."""
 
-    def __init__(
-        self, settings: Settings, listeners: list[socket.socket], api: ASGIApp
-    ) -> None:
+    def __init__(self, settings: Settings, listeners: list[socket.socket], api: ASGIApp) -> None:
         self._settings = settings
         self._listeners = listeners
         self._api = api
         self._board = StatusBoard()
         self._reaper = OrphanReaper()
-        self._relay = Relay(
-            settings.relay, max_message=settings.gateway.max_websocket_message
-        )
+        self._relay = Relay(settings.relay, max_message=settings.gateway.max_websocket_message)
         self._gate = _Gate()
         gateway = build_gateway(settings, self._board, self._gate, self._relay)
-        self._server = Server(gateway, listeners, settings.gateway)
+        limits = Limits(
+            idle=settings.gateway.keep_alive_timeout,
+            ping=settings.relay.websocket_ping_interval,
+            pong=settings.relay.websocket_ping_timeout,
+        )
+        self._server = Server(gateway, listeners, settings.gateway, limits=limits)
         self._stopping = 0
         self._on_stop: Callable[[int], None] = lambda _number: None
 
@@ -160,6 +166,7 @@ class _Daemon:
             _announce(self._settings, self._listeners)
             await tasks.start(self._server.serve)
             tasks.start_soon(self._reaper.run)
+            tasks.start_soon(self._expire)
             async with lifespan(self._api) as api:
                 self._gate.open(api)
                 verdict = await self._supervise()
@@ -167,6 +174,12 @@ class _Daemon:
         with anyio.CancelScope(shield=True):
             await self._relay.aclose()
         return verdict
+
+    async def _expire(self) -> None:
+        """Close idle connections to services on time, also when no request comes by to do it."""
+        while True:
+            await anyio.sleep(max(self._settings.relay.keep_alive, LEAST_NAP))
+            await self._relay.expire()
 
     async def _supervise(self) -> ExitVerdict:
         where = self._listeners[0].getsockname()

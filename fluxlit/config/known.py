@@ -4,6 +4,7 @@
 OWN = frozenset(
     {
         "FLUXLIT_API_PREFIX",
+        "FLUXLIT_DAEMON",
         "FLUXLIT_DISABLE_URL_SESSION",
         "FLUXLIT_FORCE_URL_SESSION_IN_TESTS",
         "FLUXLIT_INIT",

@@ -80,7 +80,12 @@ class Gateway:
         flag="--root-path",
         env=("FLUXLIT_ROOT_PATH", "STREAMLIT_PUBLIC_PATH"),
     )
-    api_prefix: str = setting("/api", Kind.PREFIX, "Path of the FastAPI app below root_path", env=("FLUXLIT_API_MOUNT_PATH",))
+    api_prefix: str = setting(
+        "/api",
+        Kind.PREFIX,
+        "Path of the FastAPI app below root_path",
+        env=("FLUXLIT_API_MOUNT_PATH",),
+    )
     trust_proxy: bool = setting(
         False,
         Kind.FLAG,
@@ -96,19 +101,30 @@ class Gateway:
         env=("FLUXLIT_FORWARDED_ALLOW_IPS",),
     )
     public_base_url: str = setting(
-        "", Kind.URL, "The address users type, e.g. https://app.example.com", env=("FLUXLIT_PUBLIC_BASE_URL",)
+        "",
+        Kind.URL,
+        "The address users type, e.g. https://app.example.com",
+        env=("FLUXLIT_PUBLIC_BASE_URL",),
     )
     allowed_origins: tuple[str, ...] = setting(
         (), Kind.ORIGINS, "Origins besides our own that may open WebSockets and upload"
     )
     keep_alive_timeout: float = setting(
-        75.0, Kind.SECONDS, "Idle life of a client connection; above a load balancer's 60 s", least=1
+        75.0,
+        Kind.SECONDS,
+        "Idle life of a client connection; above a load balancer's 60 s",
+        least=1,
     )
     max_connections: int = setting(1000, Kind.COUNT, "Client connections at once", least=1)
     max_body: int = setting(
-        209_715_200, Kind.BYTES, "Largest request body towards the UI; also Streamlit's upload limit", least=1
+        209_715_200,
+        Kind.BYTES,
+        "Largest request body towards the UI; also Streamlit's upload limit",
+        least=1,
     )
-    max_websocket_message: int = setting(209_715_200, Kind.BYTES, "Largest WebSocket message, both ways", least=1)
+    max_websocket_message: int = setting(
+        209_715_200, Kind.BYTES, "Largest WebSocket message, both ways", least=1
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +132,37 @@ class Relay:
     """Between the gateway and the sidecar."""
 
     connect_timeout: float = setting(2.0, Kind.SECONDS, "Opening a connection", least=0.01)
-    head_timeout: float = setting(120.0, Kind.SECONDS, "From the request to the head of the answer; then 504", least=0.01)
+    head_timeout: float = setting(
+        120.0, Kind.SECONDS, "From the request to the head of the answer; then 504", least=0.01
+    )
     idle_timeout: float = setting(120.0, Kind.SECONDS, "Between two pieces of a body", least=0.01)
     keep_alive: float = setting(
-        2.0, Kind.SECONDS, "Idle life of a pooled connection; below Streamlit's 5 s", least=0, most=4.5
+        2.0,
+        Kind.SECONDS,
+        "Idle life of a pooled connection; below Streamlit's 5 s",
+        least=0,
+        most=4.5,
     )
     max_connections: int = setting(100, Kind.COUNT, "Connections to one instance at once", least=1)
-    websocket_open_timeout: float = setting(5.0, Kind.SECONDS, "WebSocket handshake with the sidecar", least=0.01)
-    websocket_ping_interval: float = setting(20.0, Kind.SECONDS, "Between pings, on both sides", least=0.01)
-    websocket_ping_timeout: float = setting(60.0, Kind.SECONDS, "Until a silent peer counts as gone", least=0.01)
+    websocket_open_timeout: float = setting(
+        5.0, Kind.SECONDS, "WebSocket handshake with the sidecar", least=0.01
+    )
+    websocket_ping_interval: float = setting(
+        20.0, Kind.SECONDS, "Between pings, on both sides", least=0.01
+    )
+    websocket_ping_timeout: float = setting(
+        60.0, Kind.SECONDS, "Until a silent peer counts as gone", least=0.01
+    )
     websocket_close_timeout: float = setting(2.0, Kind.SECONDS, "Closing handshake", least=0.01)
     park_timeout: float = setting(
-        10.0, Kind.SECONDS, "How long a request waits for an instance before the waiting page", least=0
+        10.0,
+        Kind.SECONDS,
+        "How long a request waits for an instance before the waiting page",
+        least=0,
     )
-    park_limit: int = setting(200, Kind.COUNT, "Requests that wait at once; more are answered at once", least=0)
+    park_limit: int = setting(
+        200, Kind.COUNT, "Requests that wait at once; more are answered at once", least=0
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,29 +170,53 @@ class Sidecar:
     """The Streamlit process and how it is kept alive."""
 
     run_args: tuple[str, ...] = setting(
-        (), Kind.TEXTS, "Further arguments of `streamlit run`", env=("FLUXLIT_STREAMLIT_RUN_CLI_ARGS",)
+        (),
+        Kind.TEXTS,
+        "Further arguments of `streamlit run`",
+        env=("FLUXLIT_STREAMLIT_RUN_CLI_ARGS",),
     )
-    start_timeout: float = setting(60.0, Kind.SECONDS, "From the start to the first passed probe", least=0.1)
-    stop_timeout: float = setting(5.0, Kind.SECONDS, "From TERM to KILL of the process group", least=0)
-    probe_interval: float = setting(0.1, Kind.SECONDS, "Between start-up probes, growing to 1 s", least=0.01)
+    start_timeout: float = setting(
+        60.0, Kind.SECONDS, "From the start to the first passed probe", least=0.1
+    )
+    stop_timeout: float = setting(
+        5.0, Kind.SECONDS, "From TERM to KILL of the process group", least=0
+    )
+    probe_interval: float = setting(
+        0.1, Kind.SECONDS, "Between start-up probes, growing to 1 s", least=0.01
+    )
     probe_timeout: float = setting(1.0, Kind.SECONDS, "One start-up probe", least=0.01)
     readiness_interval: float = setting(1.0, Kind.SECONDS, "Between readiness probes", least=0.05)
     readiness_timeout: float = setting(2.0, Kind.SECONDS, "One readiness probe", least=0.05)
-    readiness_failures: int = setting(3, Kind.COUNT, "Failures in a row until no new request is sent there", least=1)
-    readiness_successes: int = setting(2, Kind.COUNT, "Passes in a row until it is ready again", least=1)
+    readiness_failures: int = setting(
+        3, Kind.COUNT, "Failures in a row until no new request is sent there", least=1
+    )
+    readiness_successes: int = setting(
+        2, Kind.COUNT, "Passes in a row until it is ready again", least=1
+    )
     liveness_interval: float = setting(10.0, Kind.SECONDS, "Between liveness probes", least=0.05)
     liveness_timeout: float = setting(3.0, Kind.SECONDS, "One liveness probe", least=0.05)
     liveness_failures: int = setting(6, Kind.COUNT, "Failures in a row that make it hung", least=1)
     busy_patience: float = setting(
         120.0, Kind.SECONDS, "How long a process that burns CPU may fail liveness", least=0
     )
-    min_uptime: float = setting(60.0, Kind.SECONDS, "Ready for this long, the next failure restarts at once", least=0)
-    backoff_first: float = setting(0.5, Kind.SECONDS, "First delay between restarts; doubles", least=0.01)
-    backoff_longest: float = setting(30.0, Kind.SECONDS, "Longest delay between restarts", least=0.01)
-    start_limit: int = setting(5, Kind.COUNT, "Failures within start_window until giving up", least=1)
+    min_uptime: float = setting(
+        60.0, Kind.SECONDS, "Ready for this long, the next failure restarts at once", least=0
+    )
+    backoff_first: float = setting(
+        0.5, Kind.SECONDS, "First delay between restarts; doubles", least=0.01
+    )
+    backoff_longest: float = setting(
+        30.0, Kind.SECONDS, "Longest delay between restarts", least=0.01
+    )
+    start_limit: int = setting(
+        5, Kind.COUNT, "Failures within start_window until giving up", least=1
+    )
     start_window: float = setting(300.0, Kind.SECONDS, "See start_limit", least=1)
     on_give_up: str = setting(
-        "exit", Kind.CHOICE, "exit: the daemon ends with 69; hold: stays, answers 503, tries again", choices=("exit", "hold")
+        "exit",
+        Kind.CHOICE,
+        "exit: the daemon ends with 69; hold: stays, answers 503, tries again",
+        choices=("exit", "hold"),
     )
     hold_retry: float = setting(300.0, Kind.SECONDS, "Between tries when holding", least=0.1)
 
@@ -168,7 +225,9 @@ class Sidecar:
 class Shutdown:
     """From the first TERM to the exit."""
 
-    total: float | None = setting(None, Kind.TOTAL, "All of it; auto: 25 s, or what the platform grants", least=1)
+    total: float | None = setting(
+        None, Kind.TOTAL, "All of it; auto: 25 s, or what the platform grants", least=1
+    )
     lame_duck: float = setting(
         0.0, Kind.SECONDS, "Serve on with readyz 503 so that a load balancer can look away", least=0
     )
@@ -179,15 +238,27 @@ class Log:
     """What is written to standard output."""
 
     level: str = setting(
-        "info", Kind.CHOICE, "Least important level that is written", flag="--log-level",
-        choices=("debug", "info", "warning", "error", "critical"), reloadable=True,
+        "info",
+        Kind.CHOICE,
+        "Least important level that is written",
+        flag="--log-level",
+        choices=("debug", "info", "warning", "error", "critical"),
+        reloadable=True,
     )
     format: str = setting(
-        "auto", Kind.CHOICE, "auto: console on a terminal, else json", flag="--log-format", choices=("auto", "console", "json")
+        "auto",
+        Kind.CHOICE,
+        "auto: console on a terminal, else json",
+        flag="--log-format",
+        choices=("auto", "console", "json"),
     )
     access: bool = setting(
-        True, Kind.FLAG, "One line for each request; probes of health are left out",
-        flag="--access-log/--no-access-log", env=("FLUXLIT_ENABLE_GATEWAY_ACCESS_LOG",), reloadable=True,
+        True,
+        Kind.FLAG,
+        "One line for each request; probes of health are left out",
+        flag="--access-log/--no-access-log",
+        env=("FLUXLIT_ENABLE_GATEWAY_ACCESS_LOG",),
+        reloadable=True,
     )
     redact: tuple[str, ...] = setting((), Kind.TEXTS, "Further query parameters never to log")
 
@@ -197,13 +268,25 @@ class Settings:
     """The whole configuration."""
 
     target: str = setting(
-        "app:app", Kind.TEXT, "The application: module:attribute or path/file.py:attribute", env=("FLUXLIT_APP",)
+        "app:app",
+        Kind.TEXT,
+        "The application: module:attribute or path/file.py:attribute",
+        env=("FLUXLIT_APP",),
     )
     title: str = setting("FluxLit", Kind.TEXT, "Title of the API and the pages")
     backend: str = setting(
-        "asyncio", Kind.CHOICE, "Event loop: asyncio (with uvloop) or trio", flag="--backend", choices=("asyncio", "trio")
+        "asyncio",
+        Kind.CHOICE,
+        "Event loop: asyncio (with uvloop) or trio",
+        flag="--backend",
+        choices=("asyncio", "trio"),
     )
-    debug: bool = setting(False, Kind.FLAG, "Show details of errors to users and in the log", flag="--debug/--no-debug")
+    debug: bool = setting(
+        False,
+        Kind.FLAG,
+        "Show details of errors to users and in the log",
+        flag="--debug/--no-debug",
+    )
     gateway: Gateway = field(default_factory=Gateway)
     relay: Relay = field(default_factory=Relay)
     sidecar: Sidecar = field(default_factory=Sidecar)

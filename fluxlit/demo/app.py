@@ -118,7 +118,7 @@ def shop(st: Any, client: ApiClient) -> None:  # noqa: ANN401 - Streamlit itself
 
 
 @app.page("/files", title="Files and pictures", icon="📁")
-def files(st: Any) -> None:  # noqa: ANN401
+def files(st: Any, client: ApiClient) -> None:  # noqa: ANN401
     """An upload through the gateway, and a picture that Streamlit serves from ``/media``."""
     # Imported here: the daemon imports this module too, for its API only.
     from fluxlit.demo.picture import landscape  # noqa: PLC0415
@@ -134,10 +134,13 @@ def files(st: Any) -> None:  # noqa: ANN401
         _describe(st, upload)
 
     st.subheader("Picture")
+    everything = client.get_model("/items", Selection, params={"limit": len(TEAS)})
+    origins = sorted({item.origin for item in everything.items})
+    where = st.selectbox("Tea hills of", origins, index=origins.index("Japan"))
     hour = st.slider("Hour of the day", min_value=0, max_value=23, value=18, format="%d:00")
     st.image(
         landscape(hour),
-        caption=f"Tea hills at {hour}:00, painted on the server, served from /media",
+        caption=f"Tea hills of {where} at {hour}:00, painted on the server, served from /media",
     )
 
 

@@ -110,7 +110,9 @@ class _Conversation:
         self._to_app.close()
         self._from_app.close()
         if answer is not None and answer["type"] != "lifespan.shutdown.complete":
-            log.error("api.shutdown_failed", reason=answer.get("message") or repr(answer.get("error")))
+            log.error(
+                "api.shutdown_failed", reason=answer.get("message") or repr(answer.get("error"))
+            )
 
     async def _ask(self, question: str) -> Message | None:
         """Say ``question`` and give the answer; None from an app that is gone."""

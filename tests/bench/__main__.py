@@ -44,7 +44,10 @@ def median(measure: Callable[[], float]) -> float:
 
 def row(what: str, ours: float, theirs: float, unit: str, peer_name: str) -> None:
     """One line of the table."""
-    print(f"| {what} | {ours:,.1f} {unit} | {theirs:,.1f} {unit} ({peer_name}) | {ours / theirs:.2f} |", flush=True)
+    print(
+        f"| {what} | {ours:,.1f} {unit} | {theirs:,.1f} {unit} ({peer_name}) | {ours / theirs:.2f} |",
+        flush=True,
+    )
 
 
 def relay_rates(backend: str) -> None:
@@ -92,8 +95,25 @@ def streamlit_start(folder: Path) -> tuple[float, float]:
     began = time.perf_counter()
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "streamlit", "run", str(script), "--server.port", "0", "--server.headless", "true"),
-            *("--server.address", "127.0.0.1", "--server.fileWatcherType", "none", "--browser.gatherUsageStats", "false"),
+            *(
+                sys.executable,
+                "-m",
+                "streamlit",
+                "run",
+                str(script),
+                "--server.port",
+                "0",
+                "--server.headless",
+                "true",
+            ),
+            *(
+                "--server.address",
+                "127.0.0.1",
+                "--server.fileWatcherType",
+                "none",
+                "--browser.gatherUsageStats",
+                "false",
+            ),
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -101,7 +121,9 @@ def streamlit_start(folder: Path) -> tuple[float, float]:
     )
     assert process.stderr is not None
     try:
-        port = next(int(m[1]) for line in process.stderr if (m := re.search(r"127\.0\.0\.1:(\d+)", line)))
+        port = next(
+            int(m[1]) for line in process.stderr if (m := re.search(r"127\.0\.0\.1:(\d+)", line))
+        )
         seconds = until(port, "/_stcore/health", began)
         return seconds, rate(get_lanes(port, "/_stcore/health", LANES), SECONDS)
     finally:
@@ -136,19 +158,29 @@ def life(folder: Path, backend: str, alone: float) -> None:
     middle = statistics.median
     row(f"start to healthz, {backend}", middle(health), alone, "s", "Streamlit alone to healthy")
     row(f"start to readyz, {backend}", middle(ready), alone, "s", "Streamlit alone to healthy")
-    row(f"kill -9 of the sidecar to served again, {backend}", middle(recovery), alone, "s", "Streamlit alone to healthy")
+    row(
+        f"kill -9 of the sidecar to served again, {backend}",
+        middle(recovery),
+        alone,
+        "s",
+        "Streamlit alone to healthy",
+    )
     print(f"| memory of the daemon with the demo, {backend} | {middle(resident):.1f} MB | | |")
 
 
 def main() -> None:
     """Measure and print."""
-    print(f"Medians of {ROUNDS} rounds of {SECONDS} s, {LANES} connections, {os.cpu_count()} cores.\n")
+    print(
+        f"Medians of {ROUNDS} rounds of {SECONDS} s, {LANES} connections, {os.cpu_count()} cores.\n"
+    )
     print("| what | FluxLit | beside it | ratio |\n| --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         alone = [streamlit_start(folder) for _ in range(ROUNDS)]
         start = statistics.median(seconds for seconds, _ in alone)
-        print(f"| | | {statistics.median(r for _, r in alone):,.1f} /s (Streamlit alone, /_stcore/health) | |")
+        print(
+            f"| | | {statistics.median(r for _, r in alone):,.1f} /s (Streamlit alone, /_stcore/health) | |"
+        )
         for backend in ("asyncio", "uvloop", "trio"):
             relay_rates(backend)
         for backend in ("asyncio", "trio"):

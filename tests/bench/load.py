@@ -39,7 +39,8 @@ def get_lanes(port: int, path: str, count: int) -> list[Lane]:
     sock.sendall(request)
     first = _read_answer(sock)
     sock.close()
-    ending = first[-8:]
+    # Not more: what stands before the blank line may be a request id, another one each time.
+    ending = first[first.index(b"\r\n\r\n") :][-8:]
     size = len(first)
 
     def complete(buffer: bytearray) -> bool:

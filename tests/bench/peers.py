@@ -1,5 +1,6 @@
 """The servers that are measured, each in a process of its own: `python -m tests.bench.peers NAME …` prints its port."""
 
+import contextlib
 import sys
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,11 @@ CONSTANT = b"ok"
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """A constant for HTTP, an echo for WebSockets."""
-    if scope["type"] == "http":
+    if scope["type"] == "lifespan":
+        while (kind := (await receive())["type"]) != "lifespan.shutdown":
+            await send({"type": f"{kind}.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+    elif scope["type"] == "http":
         headers = [(b"content-type", b"text/plain"), (b"content-length", b"2")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": CONSTANT})
@@ -19,7 +24,13 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "websocket.accept"})
         while (message := await receive())["type"] == "websocket.receive":
-            await send({"type": "websocket.send", "bytes": message.get("bytes"), "text": message.get("text")})
+            await send(
+                {
+                    "type": "websocket.send",
+                    "bytes": message.get("bytes"),
+                    "text": message.get("text"),
+                }
+            )
 
 
 async def hypercorn(backend: str) -> None:
@@ -29,6 +40,7 @@ async def hypercorn(backend: str) -> None:
     config = Config()
     config.bind = ["127.0.0.1:0"]
     config.accesslog = None
+    config.errorlog = None
     config.websocket_max_message_size = 1 << 28
     sockets: Sockets = config.create_sockets()
     listener = sockets.insecure_sockets[0]
@@ -45,18 +57,24 @@ async def echo() -> None:
     """The upstream of the relay: a constant and an echo from a fast server."""
     from websockets.asyncio.server import ServerConnection, serve
     from websockets.datastructures import Headers
+    from websockets.exceptions import ConnectionClosed
     from websockets.http11 import Request, Response
 
     def constant(_connection: ServerConnection, request: Request) -> Response | None:
         if "Upgrade" in request.headers:
             return None
-        return Response(200, "OK", Headers({"Content-Type": "text/plain", "Content-Length": "2"}), CONSTANT)
+        return Response(
+            200, "OK", Headers({"Content-Type": "text/plain", "Content-Length": "2"}), CONSTANT
+        )
 
     async def repeat(connection: ServerConnection) -> None:
-        async for message in connection:
-            await connection.send(message)
+        with contextlib.suppress(ConnectionClosed):
+            async for message in connection:
+                await connection.send(message)
 
-    async with serve(repeat, "127.0.0.1", 0, process_request=constant, compression=None, max_size=None) as server:
+    async with serve(
+        repeat, "127.0.0.1", 0, process_request=constant, compression=None, max_size=None
+    ) as server:
         print(next(iter(server.sockets)).getsockname()[1], flush=True)
         await server.serve_forever()
 
@@ -84,13 +102,22 @@ async def relay(backend: str, port: int) -> None:
     from fluxlit.gateway.server.listen import bind
     from fluxlit.gateway.server.serve import Server
     from fluxlit.relay.client import Relay
-    from fluxlit.status import DaemonPhase, Endpoint, InstancePhase, InstanceStatus, Snapshot, StatusBoard
+    from fluxlit.status import (
+        DaemonPhase,
+        Endpoint,
+        InstancePhase,
+        InstanceStatus,
+        Snapshot,
+        StatusBoard,
+    )
 
     del backend
     settings = Settings(log=Log(access=False, level="warning"))
     log.configure(settings.log)
     board = StatusBoard()
-    instance = InstanceStatus("ui-1", "ui", 0, 1, InstancePhase.READY, 0.0, Endpoint("127.0.0.1", port))
+    instance = InstanceStatus(
+        "ui-1", "ui", 0, 1, InstancePhase.READY, 0.0, Endpoint("127.0.0.1", port)
+    )
     board.publish(Snapshot(daemon=DaemonPhase.READY, instances=(instance,)))
     gateway = replace(settings.gateway, port=0)
     listeners = bind(gateway)
@@ -104,7 +131,12 @@ async def relay(backend: str, port: int) -> None:
 def main() -> None:
     """Run one peer until it is killed."""
     name, backend, *rest = sys.argv[1:]
-    peers = {"hypercorn": hypercorn, "echo": lambda _b: echo(), "upstream": upstream, "relay": relay}
+    peers = {
+        "hypercorn": hypercorn,
+        "echo": lambda _b: echo(),
+        "upstream": upstream,
+        "relay": relay,
+    }
     options = {"use_uvloop": True} if backend == "uvloop" else {}
     anyio.run(
         peers[name],

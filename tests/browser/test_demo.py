@@ -36,7 +36,11 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
         pytest.skip("nginx is not installed (Debian package: nginx-light)")
     with ExitStack() as stack:
         prefix = "" if request.param == "direct" else PREFIX
-        daemon = Daemon(tmp_path, "fluxlit.demo.app:app", environment={"FLUXLIT_ROOT_PATH": prefix} if prefix else {})
+        daemon = Daemon(
+            tmp_path,
+            "fluxlit.demo.app:app",
+            environment={"FLUXLIT_ROOT_PATH": prefix} if prefix else {},
+        )
         stack.callback(daemon.destroy)
         daemon.wait_ready()
         port = daemon.port
@@ -65,7 +69,9 @@ def see_picture(tab: Page) -> None:
 def test_the_demo_as_a_person_uses_it(site: Site, tab: Page) -> None:
     """Load, click, upload 5 MB, see the picture; the sidecar is killed and all of it works again without a reload."""
     failures: list[str] = []
-    tab.on("response", lambda r: failures.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+    tab.on(
+        "response", lambda r: failures.append(f"{r.status} {r.url}") if r.status >= 400 else None
+    )
     tab.goto(f"{site.url}/")
     expect(tab.get_by_role("heading", name="The tea shop")).to_be_visible()
     expect(tab.get_by_text("Sencha")).to_have_count(0)
@@ -91,7 +97,13 @@ def upload_and_look(tab: Page) -> None:
     """Upload five megabytes, see what the server makes of them, and see the picture."""
     expect(tab.get_by_role("heading", name="Files and pictures")).to_be_visible()
     chooser = tab.locator("input[type=file]")
-    chooser.set_input_files({"name": "five.bin", "mimeType": "application/octet-stream", "buffer": bytes(FIVE_MEGABYTES)})
+    chooser.set_input_files(
+        {
+            "name": "five.bin",
+            "mimeType": "application/octet-stream",
+            "buffer": bytes(FIVE_MEGABYTES),
+        }
+    )
     expect(tab.get_by_text("5,242,880 bytes")).to_be_visible()
     # The digest is shown by a part of Streamlit that the browser loads only now.
     digest = hashlib.sha256(bytes(FIVE_MEGABYTES)).hexdigest()
@@ -113,5 +125,7 @@ def test_try_it_out_asks_the_api(site: Site, tab: Page) -> None:
     operation.locator(".opblock-summary").click()
     operation.get_by_role("button", name="Try it out").click()
     operation.get_by_role("button", name="Execute").click()
-    expect(operation.locator(".live-responses-table tbody .response-col_status")).to_have_text(re.compile("200"))
+    expect(operation.locator(".live-responses-table tbody .response-col_status")).to_have_text(
+        re.compile("200")
+    )
     expect(operation.locator(".request-url")).to_contain_text(f"{site.url}/api/items")

@@ -47,7 +47,11 @@ class Nginx:
         config = folder / "nginx.conf"
         config.write_text(
             CONFIG.format(
-                folder=folder, port=self.port, prefix=prefix, upstream=upstream, slash="/" if strips else ""
+                folder=folder,
+                port=self.port,
+                prefix=prefix,
+                upstream=upstream,
+                slash="/" if strips else "",
             )
         )
         program = find_nginx()
@@ -66,7 +70,10 @@ class Nginx:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.process.terminate()
         try:

@@ -13,7 +13,12 @@ class StreamlitSession:
     """One tab: connects, asks for runs of the script, collects what the server sends."""
 
     def __init__(
-        self, port: int, prefix: str = "", *, headers: dict[str, str] | None = None, timeout: float = 30.0
+        self,
+        port: int,
+        prefix: str = "",
+        *,
+        headers: dict[str, str] | None = None,
+        timeout: float = 30.0,
     ) -> None:
         self.timeout = timeout
         self.session_id = ""
@@ -34,7 +39,10 @@ class StreamlitSession:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._opening.__exit__(kind, error, trace)
 

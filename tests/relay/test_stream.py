@@ -175,3 +175,12 @@ async def test_connecting_has_its_time() -> None:
     with pytest.raises(UpstreamTimeout, match="connect"):
         await open_stream(Dialer(Fault.STALL), NOWHERE, 2.0)
     assert anyio.current_time() - start == pytest.approx(2.0)
+
+
+async def test_a_connection_that_hangs_is_given_up() -> None:
+    """A listener whose queue is full answers nothing: the timeout closes the half-open socket."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as first:
+        endpoint = Endpoint(*full.getsockname())
+        first.connect(full.getsockname())
+        with pytest.raises(UpstreamTimeout, match="connect"):
+            await open_stream(tcp, endpoint, 0.05)

@@ -50,3 +50,17 @@ def home(st):
     st.dataframe(pandas.DataFrame({c: range(60_000) for c in "abcd"}))
     st.header("Big done")
 """
+
+LEAVES_CHILDREN = (
+    SMALL
+    + """
+
+@app.page("/children", title="Children")
+def children(st):
+    import subprocess
+
+    subprocess.Popen(["sleep", "600"])
+    subprocess.Popen(["sleep", "600"], start_new_session=True)
+    st.header("two are running")
+"""
+)

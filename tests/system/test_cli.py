@@ -32,7 +32,9 @@ def test_healthcheck_tells_by_its_status(start: Start) -> None:
 
     def check(*arguments: str) -> int:
         command = [sys.executable, "-m", "fluxlit", "healthcheck", *arguments]
-        return subprocess.run(command, env=environment, cwd=daemon.folder, check=False, capture_output=True).returncode
+        return subprocess.run(
+            command, env=environment, cwd=daemon.folder, check=False, capture_output=True
+        ).returncode
 
     assert check() == 0
     assert check("--ready") == 0

@@ -56,7 +56,9 @@ def test_f15_a_busy_port_is_one_sentence_and_71(start: Start) -> None:
     ],
     ids=["import", "f19-syntax", "wrong type", "no app"],
 )
-def test_f19_a_target_that_cannot_be_imported_is_the_users_own_error(start: Start, source: str, told: str) -> None:
+def test_f19_a_target_that_cannot_be_imported_is_the_users_own_error(
+    start: Start, source: str, told: str
+) -> None:
     """Short, with file and line, 78, and no traceback of ours."""
     daemon = start(files={"app.py": source})
     assert daemon.wait() == 78

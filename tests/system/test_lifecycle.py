@@ -49,7 +49,9 @@ class Asking:
                 self.statuses.append(repr(error))
 
 
-def test_f01_f03_a_killed_sidecar_is_restarted_and_no_request_is_lost(start: Start, backend: str) -> None:
+def test_f01_f03_a_killed_sidecar_is_restarted_and_no_request_is_lost(
+    start: Start, backend: str
+) -> None:
     """kill -9: noticed at once, API and UI requests are all answered 200, the WebSocket is told 1012 (F2)."""
     daemon = start("--backend", backend).wait_ready()
     first = daemon.sidecar
@@ -90,7 +92,9 @@ def test_f04_a_stopped_sidecar_turns_readyz_and_is_replaced(start: Start, backen
     assert daemon.ask("/").status == 200
 
 
-def test_f13_a_sidecar_that_cannot_start_ends_the_daemon_with_69(start: Start, backend: str) -> None:
+def test_f13_a_sidecar_that_cannot_start_ends_the_daemon_with_69(
+    start: Start, backend: str
+) -> None:
     """A bad Streamlit flag: every start fails at once; at the limit the daemon gives up with the last words."""
     daemon = start(
         "--backend",

@@ -10,13 +10,13 @@ pytestmark = pytest.mark.system
 
 CHATTY = (
     apps.SMALL
-    + '''
+    + """
 
 @app.page("/broken", title="Broken")
 def broken(st):
     print("a word from the page", flush=True)
     raise ValueError("the page is broken")
-'''
+"""
 )
 
 
@@ -45,7 +45,10 @@ def test_f78_secrets_are_not_in_the_log(start: Start) -> None:
     """Query secrets, cookies, authorization and session ids of a request never reach the log."""
     daemon = start().wait_ready()
     secret = "s3cr3t-never-log-me"
-    daemon.ask(f"/api/ping?auth_code={secret}&fluxlit_sid={secret}&x=1", headers={"Authorization": f"Bearer {secret}"})
+    daemon.ask(
+        f"/api/ping?auth_code={secret}&fluxlit_sid={secret}&x=1",
+        headers={"Authorization": f"Bearer {secret}"},
+    )
     daemon.ask("/", headers={"Cookie": f"session={secret}"})
     daemon.ask(f"/_stcore/upload_file/{secret}/file1", "PUT", body=b"x")
     daemon.wait_event("request.done", method="PUT")

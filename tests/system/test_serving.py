@@ -36,13 +36,20 @@ def test_the_demo_is_served_on_one_port(start: Start, backend: str) -> None:
 
 def test_the_sidecar_is_apart_and_clean(start: Start) -> None:
     """Own session and process group, loopback only, header limits raised, no port or gateway variables inherited."""
-    environment = {"PORT": "1", "UVICORN_PORT": "2", "FORWARDED_ALLOW_IPS": "*", "NOTIFY_SOCKET": "/none"}
+    environment = {
+        "PORT": "1",
+        "UVICORN_PORT": "2",
+        "FORWARDED_ALLOW_IPS": "*",
+        "NOTIFY_SOCKET": "/none",
+    }
     daemon = start(environment=environment).wait_ready()
     place = Path("/proc", str(daemon.sidecar))
     fields = place.joinpath("stat").read_text().rpartition(")")[2].split()
     assert int(fields[2]) == int(fields[3]) == daemon.sidecar
     variables = dict(
-        entry.split("=", 1) for entry in place.joinpath("environ").read_text().split("\0") if "=" in entry
+        entry.split("=", 1)
+        for entry in place.joinpath("environ").read_text().split("\0")
+        if "=" in entry
     )
     assert variables["FORWARDED_ALLOW_IPS"] == "127.0.0.1,::1"
     assert int(variables["WEBSOCKETS_MAX_LINE_LENGTH"]) >= 65536
@@ -51,7 +58,9 @@ def test_the_sidecar_is_apart_and_clean(start: Start) -> None:
 
 
 def _listening(pid: int) -> list[str]:
-    links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+    links = [
+        str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()
+    ]
     own = {link[8:-1] for link in links if link.startswith("socket:")}
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     six = [line.split() for line in Path("/proc/net/tcp6").read_text().splitlines()[1:]]
@@ -156,7 +165,11 @@ def test_f81_forwarding_headers_of_strangers_reach_nobody(start: Start) -> None:
     """Trust is off by default: the API sees the peer, http and the Host as sent."""
     daemon = start()
     ping = daemon.ask("/api/ping", headers=FORGED).json()
-    assert (ping["client"], ping["scheme"], ping["host"]) == ("127.0.0.1", "http", f"127.0.0.1:{daemon.port}")
+    assert (ping["client"], ping["scheme"], ping["host"]) == (
+        "127.0.0.1",
+        "http",
+        f"127.0.0.1:{daemon.port}",
+    )
     assert "203.0.113.9" not in json.dumps(ping)
 
 
@@ -166,13 +179,21 @@ def test_f83_forwarding_headers_of_the_proxy_are_believed(start: Start) -> None:
     daemon = start(environment=environment)
     headers = {k: v for k, v in FORGED.items() if k != "Forwarded"}
     ping = daemon.ask("/api/ping", headers=headers).json()
-    assert (ping["client"], ping["scheme"], ping["host"]) == ("203.0.113.9", "https", "app.example.com")
+    assert (ping["client"], ping["scheme"], ping["host"]) == (
+        "203.0.113.9",
+        "https",
+        "app.example.com",
+    )
     assert ping["url"] == "https://app.example.com/api/ping"
 
 
 def test_f44_proxy_variables_change_nothing_on_loopback(start: Start) -> None:
     """HTTP_PROXY points nowhere: probes, relay and the pages' client still reach loopback."""
-    nowhere = {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "ALL_PROXY": "http://127.0.0.1:9"}
+    nowhere = {
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+        "ALL_PROXY": "http://127.0.0.1:9",
+    }
     daemon = start(environment=nowhere).wait_ready()
     with StreamlitSession(daemon.port) as session:
         session.run()

@@ -15,6 +15,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.doubles.streamlit_session import StreamlitSession
+from tests.system import apps
 from tests.system.conftest import Start
 from tests.system.daemon import Answer, Daemon, marked
 
@@ -35,7 +36,9 @@ def test_f05_a_stop_is_clean(start: Start, backend: str, number: int) -> None:
 def test_f07_a_signal_to_the_whole_group_is_a_clean_stop(start: Start) -> None:
     """What a shell's Ctrl-C and some platforms do: everyone in our group is signalled; the sidecar is not in it."""
     daemon = start(prefix=["setsid", "-w"]).wait_ready()
-    leader = next(pid for pid in marked(daemon.mark) if os.getpgid(pid) == pid and pid != daemon.sidecar)
+    leader = next(
+        pid for pid in marked(daemon.mark) if os.getpgid(pid) == pid and pid != daemon.sidecar
+    )
     os.killpg(leader, signal.SIGTERM)
     assert daemon.wait() == 0
 
@@ -61,7 +64,9 @@ def test_f08_what_runs_at_the_stop_is_finished(start: Start, backend: str) -> No
 
 def test_the_lame_duck_serves_on_with_readyz_503(start: Start, backend: str) -> None:
     """During the lame duck new requests are served on an open listener while readyz tells the load balancer."""
-    daemon = start("--backend", backend, environment={"FLUXLIT_SHUTDOWN_LAME_DUCK": "3"}).wait_ready()
+    daemon = start(
+        "--backend", backend, environment={"FLUXLIT_SHUTDOWN_LAME_DUCK": "3"}
+    ).wait_ready()
     here = daemon.events_so_far
     daemon.process.send_signal(signal.SIGTERM)
     daemon.wait_event("daemon.phase", start=here, to="lame_duck")
@@ -106,11 +111,30 @@ def test_f11_when_the_daemon_is_killed_its_sidecar_dies_too(start: Start, backen
     assert daemon.stop(signal.SIGKILL) == -signal.SIGKILL
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["KILL", "TERM"])
+def test_what_pages_have_started_ends_with_the_daemon(
+    start: Start, backend: str, number: int
+) -> None:
+    """Children of the sidecar, in its group and outside of it, end with the daemon, however that ends."""
+    daemon = start("--backend", backend, files={"app.py": apps.LEAVES_CHILDREN}).wait_ready()
+    with StreamlitSession(daemon.port) as session:
+        session.run("children")
+        assert "two are running" in session.texts
+    sleepers = [
+        pid for pid in marked(daemon.mark) if Path(f"/proc/{pid}/comm").read_text() == "sleep\n"
+    ]
+    assert len(sleepers) == 2
+    assert daemon.stop(number) == (0 if number == signal.SIGTERM else -number)
+
+
 NAMESPACE = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
 
 
 def _needs_namespaces() -> Sequence[str]:
-    if shutil.which("unshare") is None or subprocess.run([*NAMESPACE, "true"], check=False).returncode:
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*NAMESPACE, "true"], check=False).returncode
+    ):
         pytest.skip("PID namespaces are not permitted here (unshare --pid)")
     return NAMESPACE
 
@@ -142,4 +166,3 @@ def _pid_in_namespace(pid: int) -> int:
 def _try(daemon: Daemon, path: str) -> None:
     with contextlib.suppress(OSError, http.client.HTTPException):
         daemon.ask(path, timeout=70)
-

@@ -23,7 +23,7 @@ from hypercorn.typing import ConnectionState
 
 from fluxlit.gateway.asgi import ASGIApp
 from fluxlit.gateway.server.context import Context, Flag
-from fluxlit.gateway.server.exchange import Exchange
+from fluxlit.gateway.server.exchange import Exchange, Pairs
 from fluxlit.gateway.server.head import Kind, examine
 from fluxlit.gateway.server.tasks import Tasks
 from fluxlit.gateway.server.websocket import WebSocket
@@ -118,7 +118,7 @@ class Http1(H11Protocol):
         """Write what a stream has to say."""
         match event:
             case Response():
-                await self._send_head(event)
+                await self.send_head(event.status_code, event.headers)
             case Body():
                 await self._send(h11.Data(data=event.data))
             case EndBody():
@@ -129,6 +129,36 @@ class Http1(H11Protocol):
                 await self._maybe_recycle()
             case _:
                 pass
+
+    async def send_head(self, status: int, headers: Pairs) -> None:
+        """The head of an answer; a short answer's head waits for its body, so that one write carries both."""
+        if status < 200:
+            await self._send(h11.InformationalResponse(status_code=status, headers=headers))
+            return
+        names = {name.lower(): value for name, value in headers}
+        headers = list(headers)
+        if b"date" not in names:
+            headers.append((b"date", date()))
+        if b"connection" not in names and self._is_last():
+            headers.append((b"connection", b"close"))
+        head = self._encode(h11.Response(headers=headers, status_code=status))
+        length = names.get(b"content-length", b"")
+        if length.isdigit() and int(length) <= HELD_BYTES:
+            self._held = head
+        elif head:
+            await self._wire.write(head)
+
+    async def send_body(self, data: bytes, *, is_last: bool) -> None:
+        """A piece of the answer's body, with a head that waits and the end that follows in one write."""
+        pieces = [self._held]
+        if data:
+            pieces.append(self._encode(h11.Data(data=bytes(data))))
+        if is_last:
+            pieces.append(self._encode(h11.EndOfMessage()))
+        self._held = b""
+        pieces = [piece for piece in pieces if piece]
+        if pieces:
+            await self._wire.write(*pieces)
 
     async def _no_event(self, event: Event) -> None:
         """Hypercorn's way to its own worker; every use of it is overridden here."""
@@ -187,7 +217,7 @@ class Http1(H11Protocol):
             self.connection = H11WSConnection(self.connection)  # type: ignore[arg-type]
             self.stream = WebSocket(*parts, write=self._wire.write)
         else:
-            self.stream = Exchange(*parts)
+            self.stream = Exchange(*parts, answer=self)
             if self.connection.they_are_waiting_for_100_continue:
                 await self._send(h11.InformationalResponse(status_code=100, headers=[]))
         await self.stream.handle(
@@ -214,27 +244,6 @@ class Http1(H11Protocol):
         headers = [(b"content-length", b"0"), (b"connection", b"close"), (b"date", date())]
         await self._send(h11.Response(status_code=status_code, headers=headers))
         await self._send(h11.EndOfMessage())
-
-    async def _send_head(self, event: Response) -> None:
-        """The head of an answer; a short answer's head waits for its body, so that one write carries both."""
-        headers = event.headers
-        if event.status_code < 200:
-            await self._send(
-                h11.InformationalResponse(status_code=event.status_code, headers=headers)
-            )
-            return
-        names = {name.lower(): value for name, value in headers}
-        headers = list(headers)
-        if b"date" not in names:
-            headers.append((b"date", date()))
-        if b"connection" not in names and self._is_last():
-            headers.append((b"connection", b"close"))
-        head = self._encode(h11.Response(headers=headers, status_code=event.status_code))
-        length = names.get(b"content-length", b"")
-        if length.isdigit() and int(length) <= HELD_BYTES:
-            self._held = head
-        elif head:
-            await self._wire.write(head)
 
     def _is_last(self) -> bool:
         """Whether no further request is taken on this connection."""

@@ -5,7 +5,7 @@ import pytest
 
 from fluxlit.gateway.server.limits import Limits
 from tests.gateway.server.apps import ROUTES
-from tests.gateway.server.served import frame, quick, serving
+from tests.gateway.server.served import Client, frame, quick, serving
 
 POST_HALF = b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab"
 GET = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -136,18 +136,21 @@ async def test_deadlines_close_a_connection(limits: Limits, sent: bytes) -> None
 
 async def test_trickled_head_gets_no_more_time() -> None:
     """Further bytes of a head do not move its deadline: a byte now and then keeps nothing open."""
-    async with serving(ROUTES, limits=quick(head=0.1)) as served, await served.connect() as client:
-        async with anyio.create_task_group() as tasks:
 
-            async def trickle() -> None:
-                await client.send(b"GET / HTTP/1.1\r\nHost: a\r\n")
-                while True:
-                    await client.send(b"X-A: b\r\n")
-                    await anyio.sleep(0.01)
+    async def trickle(client: Client) -> None:
+        await client.send(b"GET / HTTP/1.1\r\nHost: a\r\n")
+        while True:
+            await client.send(b"X-A: b\r\n")
+            await anyio.sleep(0.01)
 
-            tasks.start_soon(trickle)
-            await served.quiet_after_start()
-            tasks.cancel_scope.cancel()
+    async with (
+        serving(ROUTES, limits=quick(head=0.1)) as served,
+        await served.connect() as client,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(trickle, client)
+        await served.quiet_after_start()
+        tasks.cancel_scope.cancel()
 
 
 async def test_write_deadline_ends_a_client_that_does_not_read() -> None:
