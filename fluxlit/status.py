@@ -4,7 +4,7 @@ The supervisor publishes an immutable Snapshot. The gateway reads it, waits for 
 keeps the one thing the supervisor wants back: how much is in flight on each instance.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -150,7 +150,7 @@ class StatusBoard:
         return Load(sum(load.requests for load in loads), sum(load.sessions for load in loads))
 
     @contextmanager
-    def request(self, key: str) -> Iterator[None]:
+    def request(self, key: str) -> Generator[None, None, None]:
         """Count one HTTP exchange under ``key`` while the block runs."""
         load = self._load.setdefault(key, Load())
         load.requests += 1
@@ -161,7 +161,7 @@ class StatusBoard:
             self._settle(key, load)
 
     @contextmanager
-    def session(self, key: str) -> Iterator[None]:
+    def session(self, key: str) -> Generator[None, None, None]:
         """Count one open WebSocket under ``key`` while the block runs."""
         load = self._load.setdefault(key, Load())
         load.sessions += 1

@@ -57,7 +57,7 @@ def guard() -> None:
 
 def dismiss() -> None:
     """End the guardian, when nothing is left for it to do, and reap it."""
-    global _guardian  # noqa: PLW0603
+    global _guardian
     guardian, _guardian = _guardian, None
     if guardian is not None:
         with suppress(ProcessLookupError, ChildProcessError):

@@ -7,7 +7,7 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -69,7 +69,7 @@ def main(loaded: Loaded) -> NoReturn:
     except ImpossibleEventError:
         log.exception("daemon.broken_invariant")
         status = ExitStatus.INVARIANT
-    except BaseException:  # noqa: BLE001 - the last place that can tell of it
+    except BaseException:
         log.exception("daemon.crashed")
         status = ExitStatus.FAILED
     _leave(status)
@@ -115,7 +115,7 @@ def _load(settings: Settings) -> ASGIApp:
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
+def _stoppable() -> Generator[None, None, None]:
     """Let a stop signal end the process while the user's code is imported: nothing is started yet.
 
     The event loop that receives signals does not run, and an import may wait for a database.

@@ -1,7 +1,7 @@
 """The lifespan of the user's API: its startup before the first request, its shutdown after the last."""
 
 import math
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncGenerator, MutableMapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -20,7 +20,7 @@ class StartupFailed(FluxlitError):  # noqa: N818 - as the ASGI event it stands f
 
 
 @asynccontextmanager
-async def lifespan(app: ASGIApp) -> AsyncIterator[ASGIApp]:
+async def lifespan(app: ASGIApp) -> AsyncGenerator[ASGIApp, None]:
     """Run ``app``'s startup, yield the app to serve, run its shutdown.
 
     The yielded app hands every request its own shallow copy of the lifespan state, as the ASGI
@@ -102,7 +102,8 @@ class _Conversation:
             self._to_app.close()
             message = str(answer.get("message") or "").strip().splitlines()
             last = message[-1] if message else repr((raised or {}).get("error", "no reason given"))
-            raise StartupFailed(f"the API's startup failed: {last}")
+            msg = f"the API's startup failed: {last}"
+            raise StartupFailed(msg)
 
     async def shutdown(self) -> None:
         """Ask for the shutdown and wait for it; an app that is gone already is fine."""

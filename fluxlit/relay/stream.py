@@ -2,7 +2,8 @@
 
 The sockets are plain and non-blocking, waited for through anyio. Measured on loopback against
 anyio's own streams: a tenth to three tenths more exchanges a second on asyncio and uvloop, about as
-many on trio, for 3 to 40 % less CPU each; and only a plain socket can say, without reading, whether an idle connection has something to read.
+many on trio, for 3 to 40 % less CPU each; and only a plain socket can say, without reading,
+whether an idle connection has something to read.
 """
 
 import errno

@@ -9,8 +9,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from tests.bench.load import echo_lanes, get_lanes, rate
@@ -23,7 +24,7 @@ SIZES = {"128 B": 128, "16 KiB": 16 * 1024, "1 MB": 1_000_000}
 
 
 @contextmanager
-def peer(*arguments: str) -> Iterator[int]:
+def peer(*arguments: str) -> Generator[int, None, None]:
     """One server process; yields its port."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.bench.peers", *arguments], stdout=subprocess.PIPE, text=True
@@ -66,10 +67,14 @@ def relay_rates(backend: str) -> None:
         row(f"GET of the API, {backend}", own, theirs, "/s", "Hypercorn, constant")
         for name, size in SIZES.items():
             lanes = 2 if size > 100_000 else LANES
-            path = "/_stcore/stream"
-            ours = median(lambda n=lanes, s=size: rate(echo_lanes(echo_port, path, n, s), SECONDS))  # type: ignore[misc]
-            theirs = median(lambda n=lanes, s=size: rate(echo_lanes(plain, path, n, s), SECONDS))  # type: ignore[misc]
+            ours = median(partial(echo_rate, echo_port, lanes, size))
+            theirs = median(partial(echo_rate, plain, lanes, size))
             row(f"WebSocket echo {name}, {backend}", ours, theirs, "/s", "Hypercorn echo")
+
+
+def echo_rate(port: int, lanes: int, size: int) -> float:
+    """Messages a second there and back."""
+    return rate(echo_lanes(port, "/_stcore/stream", lanes, size), SECONDS)
 
 
 def until(port: int, path: str, began: float, status: int = 200) -> float:
@@ -140,7 +145,10 @@ def memory(pid: int) -> float:
 
 def life(folder: Path, backend: str, alone: float) -> None:
     """Cold start, memory and recovery of the whole daemon with the demo app."""
-    health, ready, recovery, resident = [], [], [], []
+    health: list[float] = []
+    ready: list[float] = []
+    recovery: list[float] = []
+    resident: list[float] = []
     for index in range(ROUNDS):
         place = folder / f"{backend}{index}"
         place.mkdir()

@@ -11,7 +11,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
@@ -22,7 +22,7 @@ class Lane:
     request: bytes
     complete: Callable[[bytearray], bool]
     buffer: bytearray
-    unsent: memoryview = memoryview(b"")
+    unsent: memoryview = field(default_factory=lambda: memoryview(b""))
 
 
 def connect(port: int) -> socket.socket:

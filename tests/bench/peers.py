@@ -2,7 +2,9 @@
 
 import contextlib
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import anyio
@@ -46,14 +48,11 @@ async def hypercorn(backend: str) -> None:
     listener = sockets.insecure_sockets[0]
     print(listener.getsockname()[1], flush=True)
     config.bind = [f"fd://{listener.detach()}"]
-    if backend == "trio":
-        from hypercorn.trio import serve
-    else:
-        from hypercorn.asyncio import serve  # type: ignore[assignment]
-    await serve(app, config, shutdown_trigger=anyio.sleep_forever)  # type: ignore[arg-type]
+    worker: Any = import_module("hypercorn.trio" if backend == "trio" else "hypercorn.asyncio")
+    await worker.serve(app, config, shutdown_trigger=anyio.sleep_forever)
 
 
-async def echo() -> None:
+async def echo(_backend: str) -> None:
     """The upstream of the relay: a constant and an echo from a fast server."""
     from websockets.asyncio.server import ServerConnection, serve
     from websockets.datastructures import Headers
@@ -131,9 +130,9 @@ async def relay(backend: str, port: int) -> None:
 def main() -> None:
     """Run one peer until it is killed."""
     name, backend, *rest = sys.argv[1:]
-    peers = {
+    peers: dict[str, Callable[..., Awaitable[None]]] = {
         "hypercorn": hypercorn,
-        "echo": lambda _b: echo(),
+        "echo": echo,
         "upstream": upstream,
         "relay": relay,
     }

@@ -6,6 +6,7 @@ import socket
 import subprocess
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 CONFIG = """\
 daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr warn;
@@ -66,7 +67,7 @@ class Nginx:
         )
         listener.close()
 
-    def __enter__(self) -> "Nginx":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -1,7 +1,7 @@
 """A browser session of Streamlit without a browser: the real protobuf protocol over a WebSocket."""
 
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -34,7 +34,7 @@ class StreamlitSession:
             open_timeout=timeout,
         )
 
-    def __enter__(self) -> "StreamlitSession":
+    def __enter__(self) -> Self:
         self.socket = self._opening.__enter__()
         return self
 

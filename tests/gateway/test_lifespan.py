@@ -1,5 +1,6 @@
 """The API's lifespan: startup before serving, its state on every request, shutdown after."""
 
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -21,7 +22,7 @@ async def ask(app: Any, path: str) -> bytes:
         nonlocal body
         body += message.get("body", b"")
 
-    scope = {
+    scope: dict[str, Any] = {
         "type": "http",
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
@@ -44,7 +45,7 @@ async def test_startup_and_shutdown_run_once_around_the_requests() -> None:
     story: list[str] = []
 
     @asynccontextmanager
-    async def life(_app: FastAPI) -> Any:
+    async def life(_app: FastAPI) -> AsyncGenerator[dict[str, str], None]:
         story.append("up")
         yield {"pool": "p1"}
         story.append("down")
@@ -62,12 +63,16 @@ async def test_startup_and_shutdown_run_once_around_the_requests() -> None:
     assert story == ["up", "down"]
 
 
+def _connect() -> None:
+    raise ConnectionError("no database at db:5432")
+
+
 async def test_a_failing_startup_names_the_apps_own_error() -> None:
     """StartupFailed carries the last line of what the app said."""
 
     @asynccontextmanager
-    async def life(_app: FastAPI) -> Any:
-        raise ConnectionError("no database at db:5432")
+    async def life(_app: FastAPI) -> AsyncGenerator[None, None]:
+        _connect()
         yield
 
     with pytest.raises(StartupFailed, match="no database at db:5432"):
@@ -92,7 +97,7 @@ async def test_a_failing_shutdown_ends_nothing() -> None:
     """Shutdown errors are logged, not raised: the process is about to end anyway."""
 
     @asynccontextmanager
-    async def life(_app: FastAPI) -> Any:
+    async def life(_app: FastAPI) -> AsyncGenerator[None, None]:
         yield
         raise RuntimeError("cannot flush")
 

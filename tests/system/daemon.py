@@ -33,8 +33,8 @@ class Answer:
 class Log:
     """The lines of one stream as they come, as dictionaries where they are JSON objects."""
 
-    lines: list[str] = field(default_factory=list)
-    events: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list[str])
+    events: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     arrived: threading.Condition = field(default_factory=threading.Condition)
     ended: bool = False
     deaf: bool = False

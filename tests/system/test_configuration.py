@@ -7,13 +7,14 @@ import pytest
 
 from tests.system import apps
 from tests.system.conftest import Start
+from tests.system.daemon import Daemon
 
 pytestmark = pytest.mark.system
 
 
-def spawned(daemon: object) -> bool:
+def spawned(daemon: Daemon) -> bool:
     """Whether a sidecar was ever started."""
-    return daemon.log.find("service.spawned") is not None  # type: ignore[attr-defined, no-any-return]
+    return daemon.log.find("service.spawned") is not None
 
 
 @pytest.mark.parametrize("module", ["fluxlit.supervisor", "fluxlit"], ids=["daemon", "cli"])

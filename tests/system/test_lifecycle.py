@@ -4,7 +4,7 @@ import http.client
 import os
 import signal
 import threading
-from typing import Any
+from typing import Self
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -33,11 +33,11 @@ class Asking:
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._ask, args=(daemon, path))
 
-    def __enter__(self) -> "Asking":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self._done.set()
         self._thread.join()
 
@@ -52,7 +52,7 @@ class Asking:
 def test_f01_f03_a_killed_sidecar_is_restarted_and_no_request_is_lost(
     start: Start, backend: str
 ) -> None:
-    """kill -9: noticed at once, API and UI requests are all answered 200, the WebSocket is told 1012 (F2)."""
+    """Kill -9: noticed at once, API and UI requests are all answered 200, the WebSocket is told 1012 (F2)."""
     daemon = start("--backend", backend).wait_ready()
     first = daemon.sidecar
     with (

@@ -12,7 +12,7 @@ import pytest
 from tests.doubles.streamlit_session import StreamlitSession
 from tests.system import apps
 from tests.system.conftest import Start
-from tests.system.daemon import Daemon, marked
+from tests.system.daemon import Daemon
 
 pytestmark = pytest.mark.system
 
@@ -68,7 +68,7 @@ def _listening(pid: int) -> list[str]:
 
 
 def test_f98_health_answers_get_and_head(start: Start, backend: str) -> None:
-    """healthz and readyz: 200 by GET and HEAD, JSON with the state, no-store, never redirected, quick."""
+    """Healthz and readyz: 200 by GET and HEAD, JSON with the state, no-store, never redirected, quick."""
     daemon = start("--backend", backend, environment={"FLUXLIT_ROOT_PATH": PREFIX}).wait_ready()
     for path in ("/api/healthz", "/api/readyz", f"{PREFIX}/api/healthz", f"{PREFIX}/api/readyz"):
         got, head = daemon.ask(path), daemon.ask(path, "HEAD")
@@ -78,7 +78,7 @@ def test_f98_health_answers_get_and_head(start: Start, backend: str) -> None:
         body = got.json()
         assert body["state"] == "ready"
         assert {"since", "instances", "generation", "restarts"} <= set(body)
-    times = []
+    times: list[float] = []
     for _ in range(50):
         began = time.perf_counter()
         daemon.ask("/api/healthz")

@@ -106,7 +106,7 @@ def test_f14_a_stop_in_the_middle_of_the_start(start: Start, delay: float) -> No
 
 
 def test_f11_when_the_daemon_is_killed_its_sidecar_dies_too(start: Start, backend: str) -> None:
-    """kill -9 of the daemon: no process of ours is left a moment later (asserted by the fixture)."""
+    """Kill -9 of the daemon: no process of ours is left a moment later (asserted by the fixture)."""
     daemon = start("--backend", backend).wait_ready()
     assert daemon.stop(signal.SIGKILL) == -signal.SIGKILL
 
