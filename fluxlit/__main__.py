@@ -26,9 +26,9 @@ def main() -> NoReturn:
 
 
 def _prepare_daemon() -> None:
-    from fluxlit.supervisor import guardian  # noqa: PLC0415
+    from fluxlit.supervisor.guardian import begin  # noqa: PLC0415
 
-    guardian.begin()
+    begin()
 
 
 def _run_command(argv: Sequence[str]) -> int:

@@ -32,7 +32,7 @@ def trace(monkeypatch: pytest.MonkeyPatch) -> Trace:
     """All that main may call, replaced."""
     trace = Trace()
     modules = (
-        trace.module("fluxlit.supervisor.init", hold_signals=None, split=None),
+        trace.module("fluxlit.supervisor.guardian", begin=None),
         trace.module("fluxlit.cli.healthcheck", main=3),
         trace.module("fluxlit.cli.app", main=4),
     )
@@ -60,9 +60,9 @@ def _call(main: object) -> NoReturn:
 def test_a_daemon_is_prepared_first(
     monkeypatch: pytest.MonkeyPatch, trace: Trace, command: str
 ) -> None:
-    """Signals are held and PID 1 is split before the command line is read."""
+    """Signals are held, and PID 1 is split or a guardian forked, before the command line is read."""
     assert run(monkeypatch, command, "a:b") == 4
-    assert trace == ["hold_signals", "split", "main"]
+    assert trace == ["begin", "main"]
 
 
 @pytest.mark.parametrize(

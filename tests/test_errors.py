@@ -42,4 +42,4 @@ def test_a_configuration_error_carries_every_problem() -> None:
 def test_an_impossible_event_is_nobodys_fault_but_ours() -> None:
     """It is no FluxlitError: no handler of the user's faults may swallow it."""
     assert not issubclass(ImpossibleEventError, FluxlitError)
-    assert ExitStatus.INVARIANT == 70
+    assert int(ExitStatus.INVARIANT) == 70

@@ -1,4 +1,4 @@
-"""Chromium as Debian ships it, one for the whole run, and a clean tab for each test."""
+"""Chromium as Debian ships it, one for a module, and a clean tab for each test."""
 
 import shutil
 from collections.abc import Iterator
@@ -21,9 +21,9 @@ ARGUMENTS = [
 SHOTS = Path(__file__).parent / "shots"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The browser process."""
+    """The browser process; one a module, for Playwright keeps an event loop in this thread meanwhile."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         pytest.skip("Chromium is not installed (Debian package: chromium)")

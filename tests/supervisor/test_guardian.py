@@ -8,10 +8,14 @@ import time
 import uuid
 from pathlib import Path
 
+import pytest
+
 from fluxlit.supervisor import guardian
 
 DAEMON = """
 import os, subprocess, sys
+import pytest
+
 from fluxlit.supervisor import guardian
 guardian.guard()
 inside = subprocess.Popen(["sleep", "600"])
@@ -60,6 +64,26 @@ def close(process: subprocess.Popen[str]) -> None:
     assert process.stdout is not None
     process.stdin.close()
     process.stdout.close()
+
+
+@pytest.mark.parametrize(
+    ("split", "steps"), [(True, ["hold", "split"]), (False, ["hold", "split", "guard"])]
+)
+def test_a_daemon_below_its_own_init_needs_no_guardian(
+    monkeypatch: pytest.MonkeyPatch, split: bool, steps: list[str]
+) -> None:
+    """Signals are held first; where PID 1 is ours, its end ends everything already."""
+    trace: list[str] = []
+
+    def answer_split() -> bool:
+        trace.append("split")
+        return split
+
+    monkeypatch.setattr(guardian.init, "hold_signals", lambda: trace.append("hold"))
+    monkeypatch.setattr(guardian.init, "split", answer_split)
+    monkeypatch.setattr(guardian, "guard", lambda: trace.append("guard"))
+    guardian.begin()
+    assert trace == steps
 
 
 def test_after_kill_nine_everything_marked_ends_and_the_guardian_too() -> None:
