@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from fluxlit.supervisor import guardian
+from fluxlit.supervisor import guardian, init
 
 DAEMON = """
 import os, subprocess, sys
 import pytest
 
-from fluxlit.supervisor import guardian
+from fluxlit.supervisor import guardian, init
 guardian.guard()
 inside = subprocess.Popen(["sleep", "600"])
 outside = subprocess.Popen(["sleep", "600"], start_new_session=True)
@@ -79,8 +79,8 @@ def test_a_daemon_below_its_own_init_needs_no_guardian(
         trace.append("split")
         return split
 
-    monkeypatch.setattr(guardian.init, "hold_signals", lambda: trace.append("hold"))
-    monkeypatch.setattr(guardian.init, "split", answer_split)
+    monkeypatch.setattr(init, "hold_signals", lambda: trace.append("hold"))
+    monkeypatch.setattr(init, "split", answer_split)
     monkeypatch.setattr(guardian, "guard", lambda: trace.append("guard"))
     guardian.begin()
     assert trace == steps
