@@ -254,10 +254,11 @@ def _announce(settings: Settings, listeners: list[socket.socket]) -> None:
     for listener in listeners:
         host, port, *_ = listener.getsockname()
         url = own_address(host, port) + settings.gateway.root_path
+        docs = f"{url}{settings.gateway.api_prefix}/docs"
         log.info(
             "daemon.listening",
+            message=f"Open {url}/ in a browser; the API describes itself at {docs}",
             host=host,
             port=port,
             url=f"{url}/",
-            docs=f"{url}{settings.gateway.api_prefix}/docs",
         )
