@@ -54,7 +54,7 @@ async def _nothing_to_close(_grace: float) -> None:
 
 
 class Supervisor:
-    """Keeps one instance of each service alive until it is told to stop, or gives up.
+    """Keeps all instances of each service alive until it is told to stop, or gives up.
 
     ``close_gateway`` is awaited with the seconds it may take once all instances have stopped.
     ``random`` gives numbers from 0 up to 1 for the jitter.
@@ -76,7 +76,7 @@ class Supervisor:
         self._launcher = launcher
         self._random = random
         self._close_gateway = close_gateway
-        self._fleet = fleet_of(self._specs, uuid4().hex[:8])
+        self._fleet = fleet_of({spec.name: spec.replicas for spec in specs}, uuid4().hex[:8])
         self._wards: dict[str, Ward] = {}
         self._pending: deque[Event] = deque()
         self._arrived = anyio.Event()

@@ -30,6 +30,7 @@ from fluxlit.relay.client import Relay
 from fluxlit.sidecar.command import service
 from fluxlit.status import Snapshot, StatusBoard
 from fluxlit.supervisor import guardian
+from fluxlit.supervisor.settle import settled
 from fluxlit.supervisor.driver import ExitVerdict, Supervisor
 from fluxlit.supervisor.launcher import ProcessLauncher
 from fluxlit.supervisor.machine.budget import AUTO_TOTAL
@@ -85,7 +86,7 @@ def _leave(status: int) -> NoReturn:
 
 
 def _serve(loaded: Loaded) -> int:
-    settings = loaded.settings
+    settings = settled(loaded.settings, Path.cwd())
     # The address first: a busy port is told in milliseconds, and from here on clients wait in the
     # backlog instead of being refused.
     listeners = bind(settings.gateway)

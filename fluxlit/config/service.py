@@ -10,7 +10,7 @@ class ServiceSpec:
 
     ``argv`` is executed without a shell in ``directory`` with exactly ``environment``. The service
     listens on a loopback port of its own choice; the supervisor finds it among the sockets of the
-    process. It is up when GET ``ready_path`` answers 200 with exactly ``ready_body`` (None: any
+    process. ``replicas`` of it run side by side, each on a port of its own. It is up when GET ``ready_path`` answers 200 with exactly ``ready_body`` (None: any
     body): Streamlit answers 200 with its page on unknown paths, so a status alone proves nothing.
     """
 
@@ -20,3 +20,4 @@ class ServiceSpec:
     directory: str = "."
     ready_path: str = "/"
     ready_body: bytes | None = None
+    replicas: int = 1

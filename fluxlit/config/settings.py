@@ -28,6 +28,7 @@ class Kind(StrEnum):
     PREFIX = "path prefix"
     URL = "http(s) URL"
     TOTAL = "seconds or auto"
+    NUMBER = "count or auto"
     CHOICE = "one of"
     TABLE = "table"
 
@@ -169,6 +170,20 @@ class Relay:
 class Sidecar:
     """The Streamlit process and how it is kept alive."""
 
+    replicas: int | None = setting(
+        1,
+        Kind.NUMBER,
+        "Streamlit processes that share the sessions; auto: one for each CPU we may use",
+        least=1,
+        most=256,
+    )
+    cookie_secret: str = setting(
+        "",
+        Kind.TEXT,
+        "Signs cookies of logins and of affinity; empty: a new one at each start",
+        env=("STREAMLIT_SERVER_COOKIE_SECRET",),
+        secret=True,
+    )
     run_args: tuple[str, ...] = setting(
         (),
         Kind.TEXTS,

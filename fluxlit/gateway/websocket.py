@@ -14,6 +14,7 @@ from fluxlit.gateway.asgi import Message as Event
 from fluxlit.gateway.asgi import Receive
 from fluxlit.gateway.http import Ask
 from fluxlit.gateway.parking import CLOSED, Parking, alive
+from fluxlit.gateway.placement import LISTENED, Placement
 from fluxlit.log import get_logger
 from fluxlit.protocol import closing
 from fluxlit.protocol import headers as fields
@@ -51,9 +52,11 @@ class WebsocketRelay:
         board: StatusBoard,
         relay: Relay,
         parking: Parking,
+        placement: Placement,
         random: Callable[[], float],
     ) -> None:
         self.board = board
+        self.placement = placement
         self.relay = relay
         self.parking = parking
         total = settings.shutdown.total
@@ -91,14 +94,16 @@ class WebsocketRelay:
                 answer = answers.answer(error, retry_after=self.parking.retry_after())
                 await answers.deny(answer, session.exchange.send, extended=extended)
                 return
-            with self.board.session(instance.id):
-                await session.accept(upstream, _cookies(upstream, ask, instance))
-                await session.relay(upstream, instance)
+            cookies = _cookies(upstream, ask, instance)
+            own = self.placement.cookie(instance, ask.request.headers, ask.site)
+            await session.accept(upstream, [*cookies, *own])
+            await session.relay(upstream, instance)
 
     async def _handshake(
         self, ask: Ask, session: "_Session", stack: AsyncExitStack
     ) -> tuple[InstanceStatus, UpstreamSocket]:
-        instance = await self.parking.instance()
+        wish = self.placement.for_websocket(ask.request.headers)
+        instance = await self.parking.instance(wish=wish)
         try:
             return instance, await self._connect(ask, session, stack, instance)
         except (ConnectFailed, UpstreamClosed) as error:
@@ -111,7 +116,14 @@ class WebsocketRelay:
     ) -> UpstreamSocket:
         assert instance.endpoint is not None  # noqa: S101 - what parking finds has one
         session.exchange.instance = instance.id
-        return await stack.enter_async_context(self.relay.websocket(instance.endpoint, ask.head))
+        async with AsyncExitStack() as attempt:
+            # Counted before it is open: many that come at once would all find the same one idle.
+            attempt.enter_context(self.board.session(instance.id))
+            upstream = await attempt.enter_async_context(
+                self.relay.websocket(instance.endpoint, ask.head)
+            )
+            stack.push_async_exit(attempt.pop_all())
+        return upstream
 
 
 class _Session:
@@ -169,7 +181,7 @@ class _Session:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch, instance)
             with self._pumping:
-                closed = await self._read_upstream(upstream)
+                closed = await self._read_upstream(upstream, instance)
                 if closed is not None:
                     await self._upstream_ended(closed, instance)
             tasks.cancel_scope.cancel()
@@ -185,11 +197,16 @@ class _Session:
             # The other pump learns why; from here on the client is read for its end only.
             return
 
-    async def _read_upstream(self, upstream: UpstreamSocket) -> Closed | None:
+    async def _read_upstream(
+        self, upstream: UpstreamSocket, instance: InstanceStatus
+    ) -> Closed | None:
+        placement, listening = self._relay.placement, LISTENED
         while self._end is None:
             message = await upstream.receive()
             if isinstance(message, Closed):
                 return message
+            if listening and isinstance(message.data, bytes):
+                listening = 0 if placement.hear(message.data, instance) else listening - 1
             kind = "text" if isinstance(message.data, str) else "bytes"
             self._sending = True
             await self.exchange.send({"type": "websocket.send", kind: message.data})

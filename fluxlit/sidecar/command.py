@@ -17,6 +17,8 @@ from fluxlit.config.table import read_table
 from fluxlit.sidecar import variables
 from fluxlit.target import absolute
 
+COOKIE_SECRET = "STREAMLIT_SERVER_COOKIE_SECRET"
+
 ENTRY = Path(__file__).with_name("entry.py")
 
 _MEGABYTE = 1024 * 1024
@@ -67,6 +69,7 @@ def service(
         directory=str(directory.resolve()),
         ready_path="/_stcore/health",
         ready_body=b"ok",
+        replicas=settings.sidecar.replicas or 1,
     )
 
 
@@ -120,12 +123,19 @@ def _environment(
         **_DEFAULTS,
         **inherited,
         **_FIXED,
+        **_shared_secret(settings),
         variables.APP: absolute(settings.target, directory),
         variables.API_PREFIX: settings.gateway.api_prefix,
         variables.API_BASE: api_base,
         variables.DEBUG: "true" if settings.debug else "false",
         variables.TITLE: settings.title,
     }
+
+
+def _shared_secret(settings: Settings) -> dict[str, str]:
+    """What signs the cookies of a login: the same for all replicas, and for whoever follows them."""
+    secret = settings.sidecar.cookie_secret
+    return {COOKIE_SECRET: secret} if secret else {}
 
 
 def _is_inherited(name: str, secrets: frozenset[str]) -> bool:

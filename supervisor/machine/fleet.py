@@ -4,7 +4,7 @@ What one table asks of another (begin an instance, lower the slots, we gave up) 
 only what needs the world outside leaves as a command.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeAlias
@@ -72,9 +72,10 @@ class Fleet:
         return next((i for i in self.instances if i.id == instance_id), None)
 
 
-def fleet_of(services: Iterable[str], boot: str = "0") -> Fleet:
-    """A fleet at rest with one slot for each service."""
-    return Fleet(tuple(Slot(service) for service in services), boot)
+def fleet_of(services: Mapping[str, int], boot: str = "0") -> Fleet:
+    """A fleet at rest with as many slots for each service as it has replicas."""
+    every = ((name, index) for name, replicas in services.items() for index in range(replicas))
+    return Fleet(tuple(Slot(name, index) for name, index in every), boot)
 
 
 def step(
@@ -229,9 +230,15 @@ class _Turn:
                 self._every_slot(_slot_event(command, self.at))
             case ask.GiveUp():
                 self.out.append(command)
-                self._daemon(daemons.GaveUp(self.at, str(command.verdict)))
+                self._gave_up(command)
             case _:
                 self.out.append(command)
+
+    def _gave_up(self, command: ask.GiveUp) -> None:
+        """A service is given up with the last of its slots; until then others serve, or still try."""
+        of_service = [slot for slot in self.fleet.slots if slot.service == command.service]
+        if all(slot.phase is SlotPhase.HELD for slot in of_service):
+            self._daemon(daemons.GaveUp(self.at, str(command.verdict)))
 
     def _begin(self, command: ask.Begin) -> None:
         count = self.fleet.begun + 1

@@ -263,7 +263,7 @@ TestLives = Lives.TestCase
 def started(*services: str, on_give_up: str = "exit") -> World:
     """A world that has booted with one slot for each service."""
     world = World(on_give_up, 0.0)
-    world.fleet = fleet_of(services)
+    world.fleet = fleet_of(dict.fromkeys(services, 1))
     world.feed(Booted(0.0))
     return world
 
