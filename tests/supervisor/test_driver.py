@@ -370,3 +370,55 @@ async def test_every_step_is_told_once_in_the_log() -> None:
     phases = [log["to"] for log in logs if log["event"] == "daemon.phase"]
     up, down = ["starting", "ready", "unavailable", "ready"], ["draining", "stopping", "exited"]
     assert phases == up + down
+
+
+async def test_n2_replicas_are_started_together_and_ready_when_all_are() -> None:
+    """Each with a port and a slot of its own; one of them is enough to serve."""
+    late = Script(ready_after=3.0)
+    async with supervised(Script(), late, Script(), replicas=3) as world:
+        await world.ready()
+        assert world.starts == pytest.approx([0, 0, 0])
+        assert world.elapsed == pytest.approx(3.0, abs=1)
+        places = world.board.snapshot.ready("ui")
+        assert [place.slot for place in places] == [0, 1, 2]
+        assert len({place.endpoint for place in places}) == 3
+        degraded = world.board.when(DaemonPhase.DEGRADED) - world.began
+        assert degraded == pytest.approx(0.1)
+
+
+async def test_n2_a_replica_that_dies_is_replaced_while_the_others_serve() -> None:
+    """DEGRADED, never UNAVAILABLE; only its own slot starts again."""
+    async with supervised(Script(), Script(exits_after=50.0), Script(), replicas=3) as world:
+        await world.ready()
+        await world.board.wait_for(lambda seen: seen.daemon is DaemonPhase.DEGRADED)
+        assert [place.slot for place in world.board.snapshot.ready("ui")] == [0, 2]
+        await world.ready()
+        assert len(world.starts) == 4
+        assert DaemonPhase.UNAVAILABLE not in {seen.daemon for _, seen in world.board.seen}
+
+
+async def test_n2_a_slot_that_gives_up_leaves_the_others_serving() -> None:
+    """It tries again each hold_retry; the daemon lives on although on_give_up is exit."""
+    gone = Script(refused=SpawnFailed("no such program", permanent=True))
+    async with supervised(Script(), gone, gone, Script(), replicas=2) as world:
+        await world.board.wait_for(lambda seen: seen.daemon is DaemonPhase.DEGRADED)
+        await world.ready()
+        assert world.starts == pytest.approx([0, 0, 300, 600])
+
+
+async def test_n2_when_every_slot_gives_up_so_does_the_daemon() -> None:
+    """With 69, at the last one's last failure."""
+    async with supervised(CRASHES, replicas=2) as world:
+        verdict = await world.end()
+        assert verdict.status == 69
+        assert len(world.starts) == 10
+
+
+async def test_n2_all_replicas_are_stopped_at_the_same_time() -> None:
+    """Their stops do not add up."""
+    async with supervised(Script(stop_delay=2.0), replicas=3) as world:
+        await world.ready()
+        began = anyio.current_time()
+        world.supervisor.signalled(SIGTERM)
+        assert (await world.end()).status == 0
+        assert anyio.current_time() - began == pytest.approx(2.0, abs=0.5)

@@ -310,3 +310,31 @@ def test_the_snapshot_says_when_the_next_try_is_due() -> None:
     world.pass_time()
     assert snapshot(world.fleet).retry_at is None
     assert snapshot(world.fleet).restarts == 1
+
+
+def test_a_service_is_given_up_with_the_last_of_its_slots() -> None:
+    """As long as another one may still come up, the daemon stays; then it ends with 69."""
+    world = World("exit", 0.0)
+    world.fleet = fleet_of({"ui": 3})
+    world.feed(Booted(0.0))
+    world.bear(works=False, permanent=True)
+    world.bear(works=True)
+    world.bear(works=False, permanent=True)
+    assert [slot.phase for slot in world.fleet.slots] == ["held", "active", "held"]
+    assert world.fleet.daemon.phase is DaemonPhase.STARTING
+    world.answer(world.probes[0], FINDINGS[0])
+    assert world.fleet.daemon.phase is DaemonPhase.DEGRADED
+    world.die("ui-0-2", 1)
+    assert world.fleet.daemon.phase is DaemonPhase.UNAVAILABLE
+    world.feed(GroupGone(0.0, "ui-0-2"))
+    world.pass_time()
+    world.stopped = True
+    world.bear(works=False, permanent=True)
+    world.run_down()
+    assert world.fleet.daemon.status == 69
+
+
+def test_slots_are_numbered_for_each_service() -> None:
+    """As many as it has replicas."""
+    slots = fleet_of({"ui": 2, "api": 1}).slots
+    assert [(slot.service, slot.index) for slot in slots] == [("ui", 0), ("ui", 1), ("api", 0)]
