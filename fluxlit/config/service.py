@@ -10,8 +10,9 @@ class ServiceSpec:
 
     ``argv`` is executed without a shell in ``directory`` with exactly ``environment``. The service
     listens on a loopback port of its own choice; the supervisor finds it among the sockets of the
-    process. ``replicas`` of it run side by side, each on a port of its own. It is up when GET ``ready_path`` answers 200 with exactly ``ready_body`` (None: any
+    process. It is up when GET ``ready_path`` answers 200 with exactly ``ready_body`` (None: any
     body): Streamlit answers 200 with its page on unknown paths, so a status alone proves nothing.
+    ``replicas`` of it run side by side.
     """
 
     name: str

@@ -17,8 +17,6 @@ from fluxlit.config.table import read_table
 from fluxlit.sidecar import variables
 from fluxlit.target import absolute
 
-COOKIE_SECRET = "STREAMLIT_SERVER_COOKIE_SECRET"
-
 ENTRY = Path(__file__).with_name("entry.py")
 
 _MEGABYTE = 1024 * 1024
@@ -135,7 +133,7 @@ def _environment(
 def _shared_secret(settings: Settings) -> dict[str, str]:
     """What signs the cookies of a login: the same for all replicas, and for whoever follows them."""
     secret = settings.sidecar.cookie_secret
-    return {COOKIE_SECRET: secret} if secret else {}
+    return {variables.COOKIES_SIGNED_BY: secret} if secret else {}
 
 
 def _is_inherited(name: str, secrets: frozenset[str]) -> bool:
