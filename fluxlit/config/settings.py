@@ -217,6 +217,15 @@ class Sidecar:
     min_uptime: float = setting(
         60.0, Kind.SECONDS, "Ready for this long, the next failure restarts at once", least=0
     )
+    min_ready: float = setting(
+        5.0, Kind.SECONDS, "Ready for this long, a new generation replaces the old one", least=0
+    )
+    drain: float = setting(
+        5.0,
+        Kind.SECONDS,
+        "Over this long, sessions of a replaced process are told to come again",
+        least=0,
+    )
     backoff_first: float = setting(
         0.5, Kind.SECONDS, "First delay between restarts; doubles", least=0.01
     )

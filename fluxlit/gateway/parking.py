@@ -109,7 +109,11 @@ class Parking:
         if _worth_waiting(snapshot, wish):
             return None
         ready = snapshot.ready(self._service)
-        return choose(ready, lambda instance: self._board.load(instance).sessions)
+        return choose(
+            ready,
+            lambda instance: self._board.load(instance).sessions,
+            generation=snapshot.generation,
+        )
 
     @contextmanager
     def _place(self) -> Generator[None]:

@@ -23,7 +23,7 @@ from fluxlit.protocol.exchange import RequestHead
 from fluxlit.protocol.headers import Header
 from fluxlit.protocol.rewriting import fit
 from fluxlit.relay.client import HandshakeRefused, Relay, UpstreamSocket
-from fluxlit.status import InstanceStatus, Snapshot, StatusBoard
+from fluxlit.status import InstancePhase, InstanceStatus, Snapshot, StatusBoard
 
 GOODBYE = 2.0
 """Seconds that one side may take to end after the other has ended."""
@@ -61,6 +61,7 @@ class WebsocketRelay:
         self.parking = parking
         total = settings.shutdown.total
         self._spread = min(SPREAD, SPREAD if total is None else total / 3)
+        self._drain = settings.sidecar.drain
         self._random = random
 
     async def serve(
@@ -80,6 +81,10 @@ class WebsocketRelay:
     def jitter(self) -> float:
         """Seconds by which one session's end is put off."""
         return self._spread * self._random()
+
+    def patience(self) -> float:
+        """Seconds that one session may stay on an instance that is replaced."""
+        return self._drain * self._random()
 
     async def _open(self, ask: Ask, session: "_Session", *, extended: bool) -> None:
         async with AsyncExitStack() as stack:
@@ -224,13 +229,17 @@ class _Session:
             self._end = End(to_client=closing.to_client(closed, restarting=restarting))
 
     async def _watch(self, instance: InstanceStatus) -> None:
-        """End the session when the daemon drains (spread in time) or the instance is no more."""
+        """End the session when the daemon or its instance drains (spread in time), or that is no more."""
 
         def over(snapshot: Snapshot) -> bool:
             return snapshot.daemon in CLOSED or not alive(snapshot, instance.id)
 
-        snapshot = await self._relay.board.wait_for(over)
-        if alive(snapshot, instance.id):
+        board = self._relay.board
+        snapshot = await board.wait_for(lambda s: over(s) or _leaves(s, instance.id))
+        if not over(snapshot):
+            with anyio.move_on_after(self._relay.patience()):
+                snapshot = await board.wait_for(over)
+        if alive(snapshot, instance.id) and snapshot.daemon in CLOSED:
             await anyio.sleep(self._relay.jitter())
         told = (closing.RESTARTING, "the application restarts")
         self._stop(End(to_client=told, to_upstream=(closing.GOING_AWAY, "")))
@@ -256,6 +265,12 @@ class _Session:
                 # Closing at once would turn unread bytes into a reset that destroys the Close frame.
                 with anyio.move_on_after(GOODBYE):
                     await self._client_gone.wait()
+
+
+def _leaves(snapshot: Snapshot, instance_id: str) -> bool:
+    """Whether the instance drains, because another one has taken its place."""
+    instance = snapshot.find(instance_id)
+    return instance is not None and instance.phase is InstancePhase.DRAINING
 
 
 def _check_choice(head: RequestHead, upstream: UpstreamSocket) -> None:

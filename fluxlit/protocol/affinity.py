@@ -33,14 +33,17 @@ _ANNOUNCED = re.compile(rb"\x24(" + _UUID + rb")")
 
 
 def choose(
-    ready: Sequence[InstanceStatus], sessions: Callable[[str], int]
+    ready: Sequence[InstanceStatus], sessions: Callable[[str], int], *, generation: int
 ) -> InstanceStatus | None:
-    """The ready instance of the newest generation with the fewest sessions; None if there is none."""
+    """The ready instance with the fewest sessions; None if there is none.
+
+    Another than the live ``generation`` serves only when nothing of that one is ready: it has not
+    proved itself yet, or is about to leave.
+    """
     if not ready:
         return None
-    newest = max(instance.generation for instance in ready)
-    live = [instance for instance in ready if instance.generation == newest]
-    return min(live, key=lambda instance: (sessions(instance.id), instance.slot))
+    live = [instance for instance in ready if instance.generation == generation]
+    return min(live or ready, key=lambda instance: (sessions(instance.id), instance.slot))
 
 
 class Sessions:

@@ -30,22 +30,29 @@ def instance(name: str, slot: int = 0, generation: int = 1) -> InstanceStatus:
 
 def test_nobody_ready_is_nobody() -> None:
     """There is nothing to choose from."""
-    assert choose([], lambda _: 0) is None
+    assert choose([], lambda _: 0, generation=1) is None
 
 
 def test_the_fewest_sessions_win_then_the_lowest_slot() -> None:
     """New sessions spread; a tie is decided the same way every time."""
     sessions = {"a": 3, "b": 1, "c": 1}
-    found = choose([instance("a", 0), instance("c", 2), instance("b", 1)], sessions.__getitem__)
+    found = choose(
+        [instance("a", 0), instance("c", 2), instance("b", 1)], sessions.__getitem__, generation=1
+    )
     assert found is not None
     assert found.id == "b"
 
 
-def test_a_new_generation_takes_the_new_requests() -> None:
-    """However idle the old one is."""
-    found = choose([instance("old", 0, 1), instance("new", 0, 2)], {"old": 0, "new": 9}.__getitem__)
+def test_the_live_generation_takes_the_new_requests() -> None:
+    """However idle the other one is; but another one is better than none."""
+    both = [instance("old", 0, 1), instance("new", 0, 2)]
+    sessions = {"old": 9, "new": 0}.__getitem__
+    found = choose(both, sessions, generation=1)
     assert found is not None
-    assert found.id == "new"
+    assert found.id == "old"
+    alone = choose(both[1:], sessions, generation=1)
+    assert alone is not None
+    assert alone.id == "new"
 
 
 SESSION = b"0b6d6ba4-5f8a-4c0c-9d0e-3f1a2b3c4d5e"

@@ -31,6 +31,7 @@ from fluxlit.supervisor.machine.fleet import (
 )
 from fluxlit.supervisor.machine.policy import policy_of
 from fluxlit.supervisor.machine.probing import Activity, Finding, Outcome, ProbeKind
+from fluxlit.supervisor.machine.rollout import RollAsked
 from fluxlit.supervisor.machine.slot import Slot
 
 ENDPOINT = Endpoint("127.0.0.1", 4711)
@@ -219,6 +220,21 @@ class Lives(RuleBasedStateMachine):
         self.world.stopped = True
         self.world.feed(event(self.world.now, number))
 
+    @precondition(lambda self: self.alive)
+    @rule()
+    def roll(self) -> None:
+        """Somebody asks for a new generation."""
+        self.world.feed(RollAsked(self.world.now))
+
+    @precondition(lambda self: self.alive)
+    @rule()
+    def go_on(self) -> None:
+        """All that wants to start starts well: the road to a promotion is long."""
+        while self.world.unborn:
+            self.world.bear(works=True)
+        for probe in list(self.world.probes):
+            self.world.answer(probe, FINDINGS[0])
+
     @property
     def alive(self) -> bool:
         """Booted and not yet exited."""
@@ -227,9 +243,15 @@ class Lives(RuleBasedStateMachine):
     @invariant()
     def one_instance_a_slot(self) -> None:
         """Never two processes for one place."""
-        held = [(i.service, i.slot) for i in self.world.fleet.instances]
+        held = [(i.service, i.slot, i.generation) for i in self.world.fleet.instances]
         assert len(held) == len(set(held))
         assert self.world.running | self.world.zombies <= {i.id for i in self.world.fleet.instances}
+
+    @invariant()
+    def two_generations_at_most(self) -> None:
+        """However often a roll is asked for."""
+        assert len({i.generation for i in self.world.fleet.instances}) <= 2
+        assert len({s.generation for s in self.world.fleet.slots}) <= 2
 
     @invariant()
     def published_is_ready(self) -> None:
