@@ -30,11 +30,11 @@ from fluxlit.relay.client import Relay
 from fluxlit.sidecar.command import service
 from fluxlit.status import Snapshot, StatusBoard
 from fluxlit.supervisor import guardian
-from fluxlit.supervisor.settle import settled
 from fluxlit.supervisor.driver import ExitVerdict, Supervisor
 from fluxlit.supervisor.launcher import ProcessLauncher
 from fluxlit.supervisor.machine.budget import AUTO_TOTAL
 from fluxlit.supervisor.reaper import OrphanReaper, become_subreaper
+from fluxlit.supervisor.settle import settled
 from fluxlit.supervisor.signals import receive_signals
 from fluxlit.target import load_app
 

@@ -129,7 +129,9 @@ def main() -> None:
         pairs = zip(rates, found["Streamlit alone"], strict=True)
         ratio = statistics.median(mine / theirs for mine, theirs in pairs)
         rounds = ", ".join(f"{rate:.1f}" for rate in rates)
-        print(f"| {what} | {statistics.median(rates):.1f} /s ({rounds}) | {ratio:.2f} |", flush=True)
+        print(
+            f"| {what} | {statistics.median(rates):.1f} /s ({rounds}) | {ratio:.2f} |", flush=True
+        )
     print(f"\nBase: {base:.1f} /s.")
 
 

@@ -5,6 +5,7 @@ import re
 import signal
 from collections import Counter
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -123,7 +124,7 @@ def test_n2_cookies_of_logins_are_signed_alike_everywhere(start: Start) -> None:
 
     def secrets() -> set[str]:
         spawned = [e for e in daemon.log.events if e.get("event") == "service.spawned"]
-        alive = [e["pid"] for e in spawned if os.path.exists(f"/proc/{e['pid']}/environ")]
+        alive = [e["pid"] for e in spawned if Path(f"/proc/{e['pid']}/environ").exists()]
         return {_secret(pid) for pid in alive}
 
     (secret,) = secrets()
@@ -137,8 +138,7 @@ def test_n2_cookies_of_logins_are_signed_alike_everywhere(start: Start) -> None:
 
 
 def _secret(pid: int) -> str:
-    with open(f"/proc/{pid}/environ", "rb") as environment:
-        pairs = environment.read().split(b"\0")
+    pairs = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     wanted = b"STREAMLIT_SERVER_COOKIE_SECRET="
     return next(pair for pair in pairs if pair.startswith(wanted)).removeprefix(wanted).decode()
 
