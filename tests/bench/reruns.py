@@ -12,8 +12,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.doubles.streamlit_session import StreamlitSession
@@ -42,8 +43,26 @@ app.page("/", title="Home")(page)
 )
 
 
+@dataclass(frozen=True)
+class Peer:
+    """A server: its port, the processes that run scripts, and the daemon if it has one."""
+
+    port: int
+    scripts: tuple[int, ...]
+    daemon: int | None = None
+
+    def cpu(self) -> tuple[float, float]:
+        """Seconds of CPU used so far: by the scripts' processes, by the daemon."""
+        return sum(map(_cpu, self.scripts)), _cpu(self.daemon) if self.daemon else 0.0
+
+
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def alone(folder: Path) -> Iterator[int]:
+def alone(folder: Path) -> Generator[Peer]:
     """Streamlit by itself on a port of its choice."""
     (folder / "plain.py").write_text(PLAIN)
     options = {
@@ -62,9 +81,10 @@ def alone(folder: Path) -> Iterator[int]:
     )
     assert process.stderr is not None
     try:
-        yield next(
+        port = next(
             int(m[1]) for line in process.stderr if (m := re.search(r"127\.0\.0\.1:(\d+)", line))
         )
+        yield Peer(port, (process.pid,))
     finally:
         process.kill()
         process.wait()
@@ -72,7 +92,7 @@ def alone(folder: Path) -> Iterator[int]:
 
 
 @contextmanager
-def ours(folder: Path, replicas: int) -> Iterator[int]:
+def ours(folder: Path, replicas: int) -> Generator[Peer]:
     """FluxLit with so many replicas."""
     place = folder / f"replicas{replicas}"
     place.mkdir()
@@ -80,59 +100,78 @@ def ours(folder: Path, replicas: int) -> Iterator[int]:
     environment = {"FLUXLIT_SIDECAR_REPLICAS": str(replicas)}
     daemon = Daemon(place, "--no-access-log", environment=environment)
     try:
-        yield daemon.wait_ready().port
+        daemon.wait_ready()
+        spawned = [e["pid"] for e in daemon.log.events if e.get("event") == "service.spawned"]
+        yield Peer(daemon.port, tuple(spawned), daemon.process.pid)
     finally:
         daemon.stop()
         daemon.destroy()
 
 
-def reruns(port: int) -> float:
-    """Reruns a second of CLIENTS sessions, each of which asks for the next when one has finished."""
+@dataclass(frozen=True)
+class Round:
+    """One measurement: reruns a second, and CPU milliseconds a rerun in the scripts and the daemon."""
+
+    rate: float
+    scripts: float
+    daemon: float
+
+
+def reruns(peer: Peer) -> Round:
+    """CLIENTS sessions, each of which asks for the next run when one has finished."""
     counts = [0] * CLIENTS
     with ExitStack() as stack:
-        sessions = [stack.enter_context(StreamlitSession(port)) for _ in range(CLIENTS)]
+        sessions = [stack.enter_context(StreamlitSession(peer.port)) for _ in range(CLIENTS)]
         for session in sessions:
             session.run()
-        until = time.perf_counter() + SECONDS
+        began, before = time.perf_counter(), peer.cpu()
 
         def ask(index: int) -> None:
-            while time.perf_counter() < until:
+            while time.perf_counter() < began + SECONDS:
                 sessions[index].run()
                 counts[index] += 1
 
         threads = [threading.Thread(target=ask, args=(index,)) for index in range(CLIENTS)]
-        began = time.perf_counter()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return sum(counts) / (time.perf_counter() - began)
+        seconds, total = time.perf_counter() - began, sum(counts)
+        scripts, daemon = (
+            1000 * (now - then) / total for now, then in zip(peer.cpu(), before, strict=True)
+        )
+        return Round(total / seconds, scripts, daemon)
+
+
+def row(what: str, rounds: list[Round], base: list[Round]) -> str:
+    """One line of the table."""
+    middle = statistics.median
+    ratio = middle(mine.rate / theirs.rate for mine, theirs in zip(rounds, base, strict=True))
+    cost = middle(each.scripts for each in rounds)
+    return (
+        f"| {what} | {middle(each.rate for each in rounds):.1f} /s | {ratio:.2f} "
+        f"| {cost:.1f} ms, {cost / middle(each.scripts for each in base):.2f} of alone "
+        f"| {middle(each.daemon for each in rounds):.1f} ms |"
+    )
 
 
 def main() -> None:
     """Measure in turns and print medians and ratios."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        ports = {
+        peers = {
             "Streamlit alone": stack.enter_context(alone(folder)),
             "1 replica": stack.enter_context(ours(folder, 1)),
             "2 replicas": stack.enter_context(ours(folder, 2)),
         }
-        found: dict[str, list[float]] = {what: [] for what in ports}
+        found: dict[str, list[Round]] = {what: [] for what in peers}
         for _ in range(ROUNDS):
-            for what, port in ports.items():
-                found[what].append(reruns(port))
-    base = statistics.median(found["Streamlit alone"])
-    print(f"| reruns a second, {CLIENTS} sessions, {os.cpu_count()} cores | median | ratio |")
-    print("| --- | --- | --- |")
-    for what, rates in found.items():
-        pairs = zip(rates, found["Streamlit alone"], strict=True)
-        ratio = statistics.median(mine / theirs for mine, theirs in pairs)
-        rounds = ", ".join(f"{rate:.1f}" for rate in rates)
-        print(
-            f"| {what} | {statistics.median(rates):.1f} /s ({rounds}) | {ratio:.2f} |", flush=True
-        )
-    print(f"\nBase: {base:.1f} /s.")
+            for what, peer in peers.items():
+                found[what].append(reruns(peer))
+    print(f"| {CLIENTS} sessions, {os.cpu_count()} cores | reruns | ratio | CPU a rerun | daemon |")
+    print("| --- | --- | --- | --- | --- |")
+    for what, rounds in found.items():
+        print(row(what, rounds, found["Streamlit alone"]), flush=True)
 
 
 if __name__ == "__main__":

@@ -128,7 +128,8 @@ class StreamlitSession:
             assert isinstance(data, bytes)
             message.ParseFromString(data)
             if message.WhichOneof("type") == "file_urls_response":
-                return message.file_urls_response.file_urls[0]
+                urls: FileURLs = message.file_urls_response.file_urls[0]
+                return urls
 
     def _xsrf(self) -> str:
         # Asked for without a cookie, as a browser that has none: any replica's will do.

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -57,7 +57,7 @@ class Tab:
 
 
 @contextmanager
-def asked_all_the_time(port: int) -> Iterator[list[tuple[str, int]]]:
+def asked_all_the_time(port: int) -> Generator[list[tuple[str, int]]]:
     """Ask for every path in turn until the end; what was answered is collected."""
     over, answers = threading.Event(), list[tuple[str, int]]()
 
@@ -91,7 +91,7 @@ def _status(port: int, path: str) -> int:
 
 
 @contextmanager
-def tabs(port: int) -> Iterator[list[Tab]]:
+def tabs(port: int) -> Generator[list[Tab]]:
     """Open tabs until the end."""
     over = threading.Event()
     every = [Tab(port, over) for _ in range(TABS)]
