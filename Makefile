@@ -44,6 +44,7 @@ coverage: $(VENV)/.tested
 
 bench: $(VENV)/.tested
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.reruns
 
 # The suite once more with the oldest version of every dependency that pyproject.toml allows. What
 # those say of the newest versions of their own dependencies is no concern of ours.

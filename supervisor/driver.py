@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from fluxlit.config.service import ServiceSpec
 from fluxlit.config.settings import Settings
 from fluxlit.errors import SpawnFailed
-from fluxlit.status import DaemonPhase, StatusBoard
+from fluxlit.status import DaemonPhase, InstancePhase, StatusBoard
 from fluxlit.supervisor import journal
 from fluxlit.supervisor.launcher import Launcher
 from fluxlit.supervisor.machine import commands as ask
@@ -31,9 +31,11 @@ from fluxlit.supervisor.machine.daemon import (
     StopAsked,
 )
 from fluxlit.supervisor.machine.events import Spawned, SpawnRefused
+from fluxlit.supervisor.machine.events import StopAsked as InstanceStopAsked
 from fluxlit.supervisor.machine.fleet import Event, TimePassed, fleet_of, snapshot
 from fluxlit.supervisor.machine.lives import Instance
 from fluxlit.supervisor.machine.policy import policy_of
+from fluxlit.supervisor.machine.rollout import RollAsked
 from fluxlit.supervisor.ward import Ward
 
 SWEEP_WAIT = 1.0
@@ -54,7 +56,7 @@ async def _nothing_to_close(_grace: float) -> None:
 
 
 class Supervisor:
-    """Keeps one instance of each service alive until it is told to stop, or gives up.
+    """Keeps all instances of each service alive until it is told to stop, or gives up.
 
     ``close_gateway`` is awaited with the seconds it may take once all instances have stopped.
     ``random`` gives numbers from 0 up to 1 for the jitter.
@@ -76,10 +78,11 @@ class Supervisor:
         self._launcher = launcher
         self._random = random
         self._close_gateway = close_gateway
-        self._fleet = fleet_of(self._specs, uuid4().hex[:8])
+        self._fleet = fleet_of({spec.name: spec.replicas for spec in specs}, uuid4().hex[:8])
         self._wards: dict[str, Ward] = {}
         self._pending: deque[Event] = deque()
         self._arrived = anyio.Event()
+        self._emptying: set[str] = set()
         self._last_words: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -112,6 +115,10 @@ class Supervisor:
         """A signal that asks the daemon to stop: QUIT without drain, any other in order."""
         at = anyio.current_time()
         self.tell(QuitAsked(at, number) if number == SIGQUIT else StopAsked(at, number))
+
+    def roll(self) -> None:
+        """Replace all instances by new ones, one generation beside the other."""
+        self._take(RollAsked(anyio.current_time()))
 
     def _take(self, event: Event) -> None:
         self._pending.append(event)
@@ -149,6 +156,9 @@ class Supervisor:
                 tasks.start_soon(self._drain)
             case ask.CloseGateway(grace):
                 tasks.start_soon(self._close, grace)
+            case ask.Raise() | ask.Promote() | ask.Withdraw():
+                journal.rolled(command)
+                self._empty(tasks)
             case ask.BackOff() | ask.GiveUp():
                 journal.slot_waits(command, self._last_words)
             case ask.Report():
@@ -197,6 +207,20 @@ class Supervisor:
     def _release(self, ward: Ward) -> None:
         ward.release()
         del self._wards[ward.id]
+
+    def _empty(self, tasks: TaskGroup) -> None:
+        """What drains is stopped as soon as nobody uses it, not only at its deadline."""
+        for instance in self._fleet.instances:
+            if instance.phase is InstancePhase.DRAINING and instance.id not in self._emptying:
+                self._emptying.add(instance.id)
+                tasks.start_soon(self._stop_unused, instance.id)
+
+    async def _stop_unused(self, instance: str) -> None:
+        while (load := self._board.load(instance)).requests or load.sessions:
+            await self._board.changed()
+        self._emptying.discard(instance)
+        at, grace = anyio.current_time(), self._policy.sidecar.stop_timeout
+        self._take(InstanceStopAsked(at, instance, grace))
 
     async def _drain(self) -> None:
         while (total := self._board.total).requests or total.sessions:

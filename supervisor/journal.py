@@ -9,8 +9,12 @@ from fluxlit.supervisor.machine.commands import (
     Evidence,
     GiveUp,
     InstanceCommand,
+    Promote,
     Publish,
+    Raise,
+    RolloutCommand,
     Unpublish,
+    Withdraw,
 )
 from fluxlit.supervisor.machine.daemon import Daemon
 from fluxlit.supervisor.machine.probing import Activity
@@ -98,3 +102,14 @@ def slot_waits(command: BackOff | GiveUp, last_words: Sequence[str]) -> None:
                 failures=failures,
                 last_words=list(last_words),
             )
+
+
+def rolled(command: RolloutCommand) -> None:
+    """``roll.begun``, then ``roll.done``, or ``roll.failed`` with the reason."""
+    match command:
+        case Raise(generation):
+            log.info("roll.begun", generation=generation)
+        case Promote(generation):
+            log.info("roll.done", generation=generation)
+        case Withdraw(generation, reason):
+            log.error("roll.failed", generation=generation, reason=reason)

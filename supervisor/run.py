@@ -34,6 +34,7 @@ from fluxlit.supervisor.driver import ExitVerdict, Supervisor
 from fluxlit.supervisor.launcher import ProcessLauncher
 from fluxlit.supervisor.machine.budget import AUTO_TOTAL
 from fluxlit.supervisor.reaper import OrphanReaper, become_subreaper
+from fluxlit.supervisor.settle import settled
 from fluxlit.supervisor.signals import receive_signals
 from fluxlit.target import load_app
 
@@ -85,7 +86,7 @@ def _leave(status: int) -> NoReturn:
 
 
 def _serve(loaded: Loaded) -> int:
-    settings = loaded.settings
+    settings = settled(loaded.settings, Path.cwd())
     # The address first: a busy port is told in milliseconds, and from here on clients wait in the
     # backlog instead of being refused.
     listeners = bind(settings.gateway)
@@ -154,6 +155,7 @@ class _Daemon:
         self._server = Server(gateway, listeners, settings.gateway, limits=limits)
         self._stopping = 0
         self._on_stop: Callable[[int], None] = lambda _number: None
+        self._on_roll: Callable[[], None] = lambda: None
 
     async def run(self) -> ExitVerdict:
         """Up: signals, listener, API, services. Down: the supervisor's tables decide; then the API."""
@@ -198,12 +200,15 @@ class _Daemon:
             close_gateway=self._server.close,
         )
         self._on_stop = supervisor.signalled
+        self._on_roll = supervisor.roll
         return await supervisor.run()
 
     def _signalled(self, number: int) -> None:
         """Every signal arrives here, in the event loop."""
         log.info("daemon.signal", signal=signal.Signals(number).name)
         if number not in STOPS:
+            if number == signal.SIGUSR2:
+                self._on_roll()
             if number == signal.SIGUSR1:
                 faulthandler.dump_traceback()
             return

@@ -86,6 +86,17 @@ def total(text: str, about: About) -> float | None:
         raise InvalidValue(expected, exc.hint) from exc
 
 
+def number(text: str, about: About) -> int | None:
+    """A whole number, or ``auto``, which is None."""
+    if text.strip().lower() == "auto":
+        return None
+    try:
+        return count(text, about)
+    except InvalidValue as exc:
+        expected = f"auto, or {exc.expected}"
+        raise InvalidValue(expected, exc.hint) from exc
+
+
 def choice(text: str, about: About) -> str:
     """One of the words of the setting, in any case."""
     word = text.strip().lower()

@@ -78,6 +78,13 @@ def total(value: object, about: About) -> float | None:
     return from_text.total(value, about) if isinstance(value, str) else seconds(value, about)
 
 
+def number(value: object, about: About) -> int | None:
+    """An integer, or ``"auto"``."""
+    if isinstance(value, str) and value.strip().lower() == "auto":
+        return None
+    return count(value, about)
+
+
 def texts(value: object, _about: About) -> tuple[str, ...]:
     """A list of strings."""
     return strings(value)

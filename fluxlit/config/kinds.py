@@ -36,6 +36,7 @@ READERS: Mapping[Kind, Reader] = {
     Kind.PREFIX: Reader(from_text.prefix, from_toml.string(from_text.prefix)),
     Kind.URL: Reader(from_text.url, from_toml.string(from_text.url)),
     Kind.TOTAL: Reader(from_text.total, from_toml.total),
+    Kind.NUMBER: Reader(from_text.number, from_toml.number),
     Kind.CHOICE: Reader(from_text.choice, from_toml.string(from_text.choice)),
     Kind.TABLE: Reader(from_text.table, from_toml.table),
 }

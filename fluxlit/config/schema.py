@@ -32,6 +32,10 @@ def _total(about: About) -> Schema:
     return {"anyOf": [{"const": "auto"}, *_seconds(about)["anyOf"]]}
 
 
+def _number(about: About) -> Schema:
+    return {"anyOf": [{"const": "auto"}, _bounded(_WHOLE, about)]}
+
+
 def _bytes(about: About) -> Schema:
     return {"anyOf": [_bounded(_WHOLE, about), _SIZE]}
 
@@ -57,6 +61,7 @@ SHAPES: Mapping[Kind, Callable[[About], Schema]] = {
     Kind.PREFIX: _always(_TEXT),
     Kind.URL: _always(_TEXT),
     Kind.TOTAL: _total,
+    Kind.NUMBER: _number,
     Kind.CHOICE: _choice,
     Kind.TABLE: _always({"type": "object"}),
 }

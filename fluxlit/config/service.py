@@ -12,6 +12,7 @@ class ServiceSpec:
     listens on a loopback port of its own choice; the supervisor finds it among the sockets of the
     process. It is up when GET ``ready_path`` answers 200 with exactly ``ready_body`` (None: any
     body): Streamlit answers 200 with its page on unknown paths, so a status alone proves nothing.
+    ``replicas`` of it run side by side.
     """
 
     name: str
@@ -20,3 +21,4 @@ class ServiceSpec:
     directory: str = "."
     ready_path: str = "/"
     ready_body: bytes | None = None
+    replicas: int = 1

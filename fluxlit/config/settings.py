@@ -28,6 +28,7 @@ class Kind(StrEnum):
     PREFIX = "path prefix"
     URL = "http(s) URL"
     TOTAL = "seconds or auto"
+    NUMBER = "count or auto"
     CHOICE = "one of"
     TABLE = "table"
 
@@ -169,6 +170,20 @@ class Relay:
 class Sidecar:
     """The Streamlit process and how it is kept alive."""
 
+    replicas: int | None = setting(
+        1,
+        Kind.NUMBER,
+        "Streamlit processes that share the sessions; auto: one for each CPU we may use",
+        least=1,
+        most=256,
+    )
+    cookie_secret: str = setting(
+        "",
+        Kind.TEXT,
+        "Signs cookies of logins and of affinity; empty: a new one at each start",
+        env=("STREAMLIT_SERVER_COOKIE_SECRET",),
+        secret=True,
+    )
     run_args: tuple[str, ...] = setting(
         (),
         Kind.TEXTS,
@@ -201,6 +216,15 @@ class Sidecar:
     )
     min_uptime: float = setting(
         60.0, Kind.SECONDS, "Ready for this long, the next failure restarts at once", least=0
+    )
+    min_ready: float = setting(
+        5.0, Kind.SECONDS, "Ready for this long, a new generation replaces the old one", least=0
+    )
+    drain: float = setting(
+        5.0,
+        Kind.SECONDS,
+        "Over this long, sessions of a replaced process are told to come again",
+        least=0,
     )
     backoff_first: float = setting(
         0.5, Kind.SECONDS, "First delay between restarts; doubles", least=0.01

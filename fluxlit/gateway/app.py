@@ -16,6 +16,7 @@ from fluxlit.gateway.asgi import ASGIApp, Receive, Scope, Send, raw_path
 from fluxlit.gateway.http import Ask, HttpRelay
 from fluxlit.gateway.inbox import discard
 from fluxlit.gateway.parking import NotReady, Parking
+from fluxlit.gateway.placement import Placement
 from fluxlit.gateway.websocket import WebsocketRelay
 from fluxlit.log import get_logger
 from fluxlit.protocol import headers as fields
@@ -68,8 +69,9 @@ class Gateway:
         self._routes = Routes(settings.gateway.api_prefix, has_api=api is not None)
         self._probes = self._routes.probes(settings.gateway.root_path)
         parking = Parking(board, settings.relay)
-        self._http = HttpRelay(settings, board, relay, parking)
-        self._websocket = WebsocketRelay(settings, board, relay, parking, random)
+        placement = Placement(settings.sidecar, board)
+        self._http = HttpRelay(settings, board, relay, parking, placement)
+        self._websocket = WebsocketRelay(settings, board, relay, parking, placement, random)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""

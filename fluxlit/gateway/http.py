@@ -13,6 +13,7 @@ from fluxlit.gateway.admission import Request
 from fluxlit.gateway.asgi import Receive
 from fluxlit.gateway.inbox import Body, Inbox
 from fluxlit.gateway.parking import Parking
+from fluxlit.gateway.placement import Placement
 from fluxlit.log import get_logger
 from fluxlit.protocol import headers as fields
 from fluxlit.protocol.exchange import RequestHead, ResponseHead
@@ -52,12 +53,18 @@ class HttpRelay:
     """Relays requests to whichever instance is ready."""
 
     def __init__(
-        self, settings: Settings, board: StatusBoard, relay: Relay, parking: Parking
+        self,
+        settings: Settings,
+        board: StatusBoard,
+        relay: Relay,
+        parking: Parking,
+        placement: Placement,
     ) -> None:
         self._limit = settings.gateway.max_body
         self._board = board
         self._relay = relay
         self._parking = parking
+        self.placement = placement
 
     async def serve(self, ask: Ask, receive: Receive, exchange: Exchange) -> None:
         """Answer the request; returns early, without an end, when an answer that had begun broke.
@@ -79,15 +86,23 @@ class HttpRelay:
                 if inbox.left:
                     exchange.left()
 
-    async def attempt(self, relaying: "_Relaying", instance: InstanceStatus) -> None:
-        """One exchange with one instance, counted on the board."""
+    async def attempt(
+        self, relaying: "_Relaying", instance: InstanceStatus, *, without: int = 0
+    ) -> bool:
+        """One exchange with one instance, counted on the board; answers with status ``without`` are kept back.
+
+        Returns whether the client got the answer.
+        """
         assert instance.endpoint is not None  # noqa: S101 - what parking finds has one
         relaying.exchange.instance = instance.id
         with self._board.request(instance.id):
             async with self._relay.exchange(
                 instance.endpoint, relaying.ask.head, relaying.inbox.body()
             ) as answer:
+                if answer.head.status == without:
+                    return False
                 await relaying.pass_on(answer, str(instance.endpoint))
+                return True
 
     def too_long(self, request: Request) -> bool:
         """Whether the request says that its body is longer than allowed."""
@@ -157,7 +172,14 @@ class _Relaying:
         return left
 
     async def _attempts(self) -> None:
-        instance = await self._relay.parking.instance(self._patience)
+        request, placement = self.ask.request, self._relay.placement
+        wish = placement.for_http(self.ask.raw, request.headers)
+        instance = await self._relay.parking.instance(self._patience, wish)
+        if self.inbox.phase is Body.NONE:
+            for other in placement.others(request.method, self.ask.raw, instance):
+                if await self._found(instance):
+                    return
+                instance = other
         try:
             await self._relay.attempt(self, instance)
         except (ConnectFailed, UpstreamClosed) as error:
@@ -166,6 +188,16 @@ class _Relaying:
             log.info("relay.retry", instance=instance.id, reason=str(error))
             instance = await self._relay.parking.replacement(instance, self._patience)
             await self._relay.attempt(self, instance)
+
+    async def _found(self, instance: InstanceStatus) -> bool:
+        """Ask one of several who may have it; one that fails has it not."""
+        try:
+            return await self._relay.attempt(self, instance, without=404)
+        except (ConnectFailed, UpstreamClosed) as error:
+            if self.exchange.started:
+                raise
+            log.info("relay.retry", instance=instance.id, reason=str(error))
+            return False
 
     def _again(self, error: ConnectFailed | UpstreamClosed) -> bool:
         """Whether asking another instance is safe (RFC 9110 9.2.2) and the client has seen nothing."""

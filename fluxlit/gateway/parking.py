@@ -2,6 +2,8 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 
 import anyio
 
@@ -22,6 +24,19 @@ RETRY_LONGEST = 30
 """Seconds in Retry-After at most: whoever waits longer has left."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The instance that a request would rather have.
+
+    It is taken in the phases ``fit``. ``own`` means that only it can answer: while it is unready
+    the request waits for it, and goes elsewhere only when it is no more.
+    """
+
+    instance: str
+    fit: frozenset[InstancePhase] = frozenset({InstancePhase.READY})
+    own: bool = False
+
+
 class NotReady(FluxlitError):  # noqa: N818 - as the condition that a client is told
     """No instance can be had now; ``retry_after`` is in whole seconds."""
 
@@ -40,17 +55,20 @@ class Parking:
         self._service = service
         self.waiting = 0
 
-    async def instance(self, patience: float | None = None) -> InstanceStatus:
-        """The instance for a new request; waits up to ``patience`` seconds, else park_timeout.
+    async def instance(
+        self, patience: float | None = None, wish: Wish | None = None
+    ) -> InstanceStatus:
+        """The instance for a request; waits up to ``patience`` seconds, else park_timeout.
 
         Raises NotReady at once when the daemon lets nobody in or the places are taken, and after
         the wait when nothing has become ready.
         """
-        found = self._look()
+        found = self._look(wish)
         if found is None:
             longest = self._settings.park_timeout
+            seconds = longest if patience is None else min(patience, longest)
             with self._place():
-                found = await self._wait(longest if patience is None else min(patience, longest))
+                found = await self._wait(seconds, wish)
         return found
 
     async def replacement(self, lost: InstanceStatus, patience: float | None) -> InstanceStatus:
@@ -65,26 +83,37 @@ class Parking:
         left = 0.0 if due is None else due - anyio.current_time()
         return max(1, min(RETRY_LONGEST, round(left + 0.5)))
 
-    async def _wait(self, patience: float) -> InstanceStatus:
+    async def _wait(self, patience: float, wish: Wish | None) -> InstanceStatus:
         found: InstanceStatus | None = None
         with anyio.move_on_after(patience):
-            await self._board.wait_for(self._decided)
-            found = self._look()
+            await self._board.wait_for(partial(self._decided, wish))
+            found = self._look(wish)
         if found is None:
             raise self._not_ready("The application is not ready yet.")
         return found
 
-    def _decided(self, snapshot: Snapshot) -> bool:
-        return snapshot.daemon in CLOSED or bool(snapshot.ready(self._service))
+    def _decided(self, wish: Wish | None, snapshot: Snapshot) -> bool:
+        if snapshot.daemon in CLOSED:
+            return True
+        return bool(snapshot.ready(self._service)) and not _worth_waiting(snapshot, wish)
 
-    def _look(self) -> InstanceStatus | None:
+    def _look(self, wish: Wish | None) -> InstanceStatus | None:
         snapshot = self._board.snapshot
         if snapshot.daemon is DaemonPhase.FAILED:
             raise self._not_ready("The application could not be started.")
         if snapshot.daemon in CLOSED:
             raise self._not_ready("The application is shutting down.")
+        wished = snapshot.find(wish.instance) if wish else None
+        if wish and wished and wished.endpoint and wished.phase in wish.fit:
+            return wished
+        if _worth_waiting(snapshot, wish):
+            return None
         ready = snapshot.ready(self._service)
-        return choose(ready, lambda instance: self._board.load(instance).sessions)
+        return choose(
+            ready,
+            lambda instance: self._board.load(instance).sessions,
+            generation=snapshot.generation,
+        )
 
     @contextmanager
     def _place(self) -> Generator[None]:
@@ -98,6 +127,12 @@ class Parking:
 
     def _not_ready(self, reason: str) -> NotReady:
         return NotReady(reason, self.retry_after())
+
+
+def _worth_waiting(snapshot: Snapshot, wish: Wish | None) -> bool:
+    """Whether what only one instance can answer must wait until that one is ready again, or gone."""
+    wished = snapshot.find(wish.instance) if wish and wish.own else None
+    return wished is not None and wished.phase is InstancePhase.UNREADY
 
 
 def alive(snapshot: Snapshot, instance_id: str) -> bool:

@@ -14,6 +14,7 @@ from fluxlit.gateway.asgi import Message as Event
 from fluxlit.gateway.asgi import Receive
 from fluxlit.gateway.http import Ask
 from fluxlit.gateway.parking import CLOSED, Parking, alive
+from fluxlit.gateway.placement import LISTENED, Placement
 from fluxlit.log import get_logger
 from fluxlit.protocol import closing
 from fluxlit.protocol import headers as fields
@@ -22,7 +23,7 @@ from fluxlit.protocol.exchange import RequestHead
 from fluxlit.protocol.headers import Header
 from fluxlit.protocol.rewriting import fit
 from fluxlit.relay.client import HandshakeRefused, Relay, UpstreamSocket
-from fluxlit.status import InstanceStatus, Snapshot, StatusBoard
+from fluxlit.status import InstancePhase, InstanceStatus, Snapshot, StatusBoard
 
 GOODBYE = 2.0
 """Seconds that one side may take to end after the other has ended."""
@@ -51,13 +52,16 @@ class WebsocketRelay:
         board: StatusBoard,
         relay: Relay,
         parking: Parking,
+        placement: Placement,
         random: Callable[[], float],
     ) -> None:
         self.board = board
+        self.placement = placement
         self.relay = relay
         self.parking = parking
         total = settings.shutdown.total
         self._spread = min(SPREAD, SPREAD if total is None else total / 3)
+        self._drain = settings.sidecar.drain
         self._random = random
 
     async def serve(
@@ -78,6 +82,10 @@ class WebsocketRelay:
         """Seconds by which one session's end is put off."""
         return self._spread * self._random()
 
+    def patience(self) -> float:
+        """Seconds that one session may stay on an instance that is replaced."""
+        return self._drain * self._random()
+
     async def _open(self, ask: Ask, session: "_Session", *, extended: bool) -> None:
         async with AsyncExitStack() as stack:
             try:
@@ -91,14 +99,16 @@ class WebsocketRelay:
                 answer = answers.answer(error, retry_after=self.parking.retry_after())
                 await answers.deny(answer, session.exchange.send, extended=extended)
                 return
-            with self.board.session(instance.id):
-                await session.accept(upstream, _cookies(upstream, ask, instance))
-                await session.relay(upstream, instance)
+            cookies = _cookies(upstream, ask, instance)
+            own = self.placement.cookie(instance, ask.request.headers, ask.site)
+            await session.accept(upstream, [*cookies, *own])
+            await session.relay(upstream, instance)
 
     async def _handshake(
         self, ask: Ask, session: "_Session", stack: AsyncExitStack
     ) -> tuple[InstanceStatus, UpstreamSocket]:
-        instance = await self.parking.instance()
+        wish = self.placement.for_websocket(ask.request.headers)
+        instance = await self.parking.instance(wish=wish)
         try:
             return instance, await self._connect(ask, session, stack, instance)
         except (ConnectFailed, UpstreamClosed) as error:
@@ -111,7 +121,14 @@ class WebsocketRelay:
     ) -> UpstreamSocket:
         assert instance.endpoint is not None  # noqa: S101 - what parking finds has one
         session.exchange.instance = instance.id
-        return await stack.enter_async_context(self.relay.websocket(instance.endpoint, ask.head))
+        async with AsyncExitStack() as attempt:
+            # Counted before it is open: many that come at once would all find the same one idle.
+            attempt.enter_context(self.board.session(instance.id))
+            upstream = await attempt.enter_async_context(
+                self.relay.websocket(instance.endpoint, ask.head)
+            )
+            stack.push_async_exit(attempt.pop_all())
+        return upstream
 
 
 class _Session:
@@ -169,7 +186,7 @@ class _Session:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch, instance)
             with self._pumping:
-                closed = await self._read_upstream(upstream)
+                closed = await self._read_upstream(upstream, instance)
                 if closed is not None:
                     await self._upstream_ended(closed, instance)
             tasks.cancel_scope.cancel()
@@ -185,11 +202,16 @@ class _Session:
             # The other pump learns why; from here on the client is read for its end only.
             return
 
-    async def _read_upstream(self, upstream: UpstreamSocket) -> Closed | None:
+    async def _read_upstream(
+        self, upstream: UpstreamSocket, instance: InstanceStatus
+    ) -> Closed | None:
+        placement, listening = self._relay.placement, LISTENED
         while self._end is None:
             message = await upstream.receive()
             if isinstance(message, Closed):
                 return message
+            if listening and isinstance(message.data, bytes):
+                listening = 0 if placement.hear(message.data, instance) else listening - 1
             kind = "text" if isinstance(message.data, str) else "bytes"
             self._sending = True
             await self.exchange.send({"type": "websocket.send", kind: message.data})
@@ -207,13 +229,17 @@ class _Session:
             self._end = End(to_client=closing.to_client(closed, restarting=restarting))
 
     async def _watch(self, instance: InstanceStatus) -> None:
-        """End the session when the daemon drains (spread in time) or the instance is no more."""
+        """End the session when the daemon or its instance drains (spread in time), or that is no more."""
 
         def over(snapshot: Snapshot) -> bool:
             return snapshot.daemon in CLOSED or not alive(snapshot, instance.id)
 
-        snapshot = await self._relay.board.wait_for(over)
-        if alive(snapshot, instance.id):
+        board = self._relay.board
+        snapshot = await board.wait_for(lambda s: over(s) or _leaves(s, instance.id))
+        if not over(snapshot):
+            with anyio.move_on_after(self._relay.patience()):
+                snapshot = await board.wait_for(over)
+        if alive(snapshot, instance.id) and snapshot.daemon in CLOSED:
             await anyio.sleep(self._relay.jitter())
         told = (closing.RESTARTING, "the application restarts")
         self._stop(End(to_client=told, to_upstream=(closing.GOING_AWAY, "")))
@@ -239,6 +265,12 @@ class _Session:
                 # Closing at once would turn unread bytes into a reset that destroys the Close frame.
                 with anyio.move_on_after(GOODBYE):
                     await self._client_gone.wait()
+
+
+def _leaves(snapshot: Snapshot, instance_id: str) -> bool:
+    """Whether the instance drains, because another one has taken its place."""
+    instance = snapshot.find(instance_id)
+    return instance is not None and instance.phase is InstancePhase.DRAINING
 
 
 def _check_choice(head: RequestHead, upstream: UpstreamSocket) -> None:

@@ -67,6 +67,7 @@ def service(
         directory=str(directory.resolve()),
         ready_path="/_stcore/health",
         ready_body=b"ok",
+        replicas=settings.sidecar.replicas or 1,
     )
 
 
@@ -120,12 +121,19 @@ def _environment(
         **_DEFAULTS,
         **inherited,
         **_FIXED,
+        **_shared_secret(settings),
         variables.APP: absolute(settings.target, directory),
         variables.API_PREFIX: settings.gateway.api_prefix,
         variables.API_BASE: api_base,
         variables.DEBUG: "true" if settings.debug else "false",
         variables.TITLE: settings.title,
     }
+
+
+def _shared_secret(settings: Settings) -> dict[str, str]:
+    """What signs the cookies of a login: the same for all replicas, and for whoever follows them."""
+    secret = settings.sidecar.cookie_secret
+    return {variables.COOKIES_SIGNED_BY: secret} if secret else {}
 
 
 def _is_inherited(name: str, secrets: frozenset[str]) -> bool:

@@ -14,3 +14,6 @@ DEBUG = "FLUXLIT_DEBUG"
 
 TITLE = "FLUXLIT_TITLE"
 """The configured title, used where the application gives none."""
+
+COOKIES_SIGNED_BY = "STREAMLIT_SERVER_COOKIE_SECRET"
+"""Streamlit's own option for what signs the cookies of a login."""

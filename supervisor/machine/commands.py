@@ -92,6 +92,7 @@ class Begin:
 
     service: str
     slot: int
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,5 +174,32 @@ class CloseGateway:
 
 DaemonCommand: TypeAlias = RaiseSlots | KeepSlots | LowerSlots | KillSlots | Drain | CloseGateway
 
-Command: TypeAlias = InstanceCommand | BackOff | GiveUp | Drain | CloseGateway
+
+@dataclass(frozen=True, slots=True)
+class Raise:
+    """Start the generation beside the present one."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """The generation takes the place of the present one, whose users may stay until the moment."""
+
+    generation: int
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """The generation has failed: stop what there is of it; the present one stays."""
+
+    generation: int
+    reason: str
+    grace: float
+
+
+RolloutCommand: TypeAlias = Raise | Promote | Withdraw
+
+Command: TypeAlias = InstanceCommand | BackOff | GiveUp | Drain | CloseGateway | RolloutCommand
 """What leaves the fleet for the driver."""

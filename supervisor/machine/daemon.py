@@ -58,7 +58,7 @@ class NoneReady(DaemonEvent):
 
 @dataclass(frozen=True, slots=True)
 class GaveUp(DaemonEvent):
-    """A slot could not keep an instance alive; ``reason`` is a sentence."""
+    """No slot of a service could keep an instance alive; ``reason`` is a sentence."""
 
     reason: str
 

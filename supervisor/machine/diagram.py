@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from fluxlit.status import DaemonPhase, InstancePhase
-from fluxlit.supervisor.machine import daemon, instance, slot
+from fluxlit.supervisor.machine import daemon, instance, rollout, slot
+from fluxlit.supervisor.machine.rollout import RolloutPhase
 from fluxlit.supervisor.machine.slot import SlotPhase
 from fluxlit.supervisor.machine.table import PhaseT, Row, StepT
 
@@ -23,6 +24,11 @@ def instance_diagram() -> str:
 def slot_diagram() -> str:
     """The life of a slot, as text for a ``mermaid`` block."""
     return draw(slot.TABLE, SlotPhase.IDLE, [])
+
+
+def rollout_diagram() -> str:
+    """A roll from one generation to the next, as text for a ``mermaid`` block."""
+    return draw(rollout.TABLE, RolloutPhase.IDLE, [])
 
 
 def draw(

@@ -4,7 +4,7 @@ What one table asks of another (begin an instance, lower the slots, we gave up) 
 only what needs the world outside leaves as a command.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeAlias
@@ -14,11 +14,14 @@ from fluxlit.supervisor.machine import commands as ask
 from fluxlit.supervisor.machine import daemon as daemons
 from fluxlit.supervisor.machine import events as instance_events
 from fluxlit.supervisor.machine import instance as instances
+from fluxlit.supervisor.machine import rollout as rollouts
 from fluxlit.supervisor.machine import slot as slots
+from fluxlit.supervisor.machine.budget import KILL_WAIT
 from fluxlit.supervisor.machine.daemon import Daemon, DaemonEvent
 from fluxlit.supervisor.machine.events import InstanceEvent
 from fluxlit.supervisor.machine.lives import Instance
 from fluxlit.supervisor.machine.policy import Policy
+from fluxlit.supervisor.machine.rollout import RollAsked, Rollout, RolloutEvent, RolloutPhase
 from fluxlit.supervisor.machine.slot import Slot, SlotEvent, SlotPhase
 
 
@@ -38,9 +41,15 @@ class TimePassed:
     at: float
 
 
-Event: TypeAlias = DaemonEvent | InstanceEvent | TimePassed
-_AnyCommand: TypeAlias = ask.InstanceCommand | ask.SlotCommand | ask.DaemonCommand
+Event: TypeAlias = DaemonEvent | InstanceEvent | RollAsked | TimePassed
+_AnyCommand: TypeAlias = (
+    ask.InstanceCommand | ask.SlotCommand | ask.DaemonCommand | ask.RolloutCommand
+)
 _PAUSED = frozenset({SlotPhase.BACKOFF, SlotPhase.HELD})
+_LEAVING = frozenset(
+    {DaemonPhase.LAME_DUCK, DaemonPhase.DRAINING, DaemonPhase.STOPPING, DaemonPhase.EXITED}
+)
+_UNDER_WAY = frozenset({RolloutPhase.RAISING, RolloutPhase.PROVING})
 _AT_REST = frozenset({DaemonPhase.BOOT, DaemonPhase.STOPPING, DaemonPhase.EXITED})
 
 
@@ -53,6 +62,7 @@ class Fleet:
     daemon: Daemon = field(default_factory=Daemon)
     instances: tuple[Instance, ...] = ()
     generation: int = 1
+    rollout: Rollout = field(default_factory=Rollout)
     begun: int = 0
     standing: Standing = Standing.DOWN
     last_failure: str | None = None
@@ -62,19 +72,26 @@ class Fleet:
         """The next moment at which something must be decided even if nothing happens."""
         deadlines = [
             self.daemon.deadline,
+            self.rollout.deadline,
             *(slot.deadline for slot in self.slots),
             *(instance.deadline for instance in self.instances),
         ]
         return min((moment for moment in deadlines if moment is not None), default=None)
+
+    @property
+    def live(self) -> tuple[Slot, ...]:
+        """The slots of the generation that serves."""
+        return tuple(slot for slot in self.slots if slot.generation == self.generation)
 
     def instance(self, instance_id: str) -> Instance | None:
         """The instance with that id, if it is still known."""
         return next((i for i in self.instances if i.id == instance_id), None)
 
 
-def fleet_of(services: Iterable[str], boot: str = "0") -> Fleet:
-    """A fleet at rest with one slot for each service."""
-    return Fleet(tuple(Slot(service) for service in services), boot)
+def fleet_of(services: Mapping[str, int], boot: str = "0") -> Fleet:
+    """A fleet at rest with as many slots for each service as it has replicas."""
+    every = ((name, index) for name, replicas in services.items() for index in range(replicas))
+    return Fleet(tuple(Slot(name, index) for name, index in every), boot)
 
 
 def step(
@@ -94,13 +111,13 @@ def step(
 def snapshot(fleet: Fleet) -> Snapshot:
     """What the gateway may know of the fleet."""
     daemon = fleet.daemon
-    waits = [s.deadline for s in fleet.slots if s.phase in _PAUSED and s.deadline is not None]
+    waits = [s.deadline for s in fleet.live if s.phase in _PAUSED and s.deadline is not None]
     return Snapshot(
         daemon=daemon.phase,
         since=daemon.since,
         instances=tuple(_status(instance) for instance in fleet.instances),
         generation=fleet.generation,
-        restarts=sum(slot.restarts for slot in fleet.slots),
+        restarts=sum(slot.restarts for slot in fleet.live),
         retry_at=min(waits, default=None),
         last_failure=fleet.last_failure,
     )
@@ -125,11 +142,21 @@ def standing(fleet: Fleet) -> Standing:
         idle = all(slot.phase is SlotPhase.IDLE for slot in fleet.slots)
         return Standing.DOWN if idle else Standing.NONE
     ready = {i.service for i in fleet.instances if i.phase is InstancePhase.READY}
-    if any(slot.service not in ready for slot in fleet.slots):
+    if any(slot.service not in ready for slot in fleet.live):
         return Standing.NONE
-    full = {(i.service, i.slot) for i in fleet.instances if i.phase is InstancePhase.READY}
-    every = all((slot.service, slot.index) in full for slot in fleet.slots)
-    return Standing.ALL if every else Standing.SOME
+    return Standing.ALL if _all_up(fleet, fleet.generation) else Standing.SOME
+
+
+def _all_up(fleet: Fleet, generation: int) -> bool:
+    """Whether every slot of the generation holds a ready instance."""
+    up = {
+        (i.service, i.slot, i.generation) for i in fleet.instances if i.phase is InstancePhase.READY
+    }
+    return all(_key(slot) in up for slot in fleet.slots if slot.generation == generation)
+
+
+def _key(slot: Slot) -> tuple[str, int, int]:
+    return slot.service, slot.index, slot.generation
 
 
 _TOLD = {
@@ -154,19 +181,72 @@ class _Turn:
         match event:
             case TimePassed():
                 self._deadlines()
+            case RollAsked():
+                self._rollout(event)
             case DaemonEvent():
                 self._daemon(event)
             case InstanceEvent():
                 self._instance(event)
 
     def settle(self) -> None:
-        """Tell the daemon how the fleet stands, as long as that changes."""
+        """Tell the roll and the daemon how the fleet stands, as long as that changes."""
+        while (event := self._of_rollout()) is not None:
+            self._rollout(event)
+        self._drop()
         while self.fleet.daemon.phase is not DaemonPhase.EXITED:
             now = standing(self.fleet)
             if now is self.fleet.standing:
                 return
             self.fleet = replace(self.fleet, standing=now)
             self._daemon(_TOLD[now](self.at))
+
+    def _of_rollout(self) -> RolloutEvent | None:
+        """What the roll must be told of the fleet now."""
+        fleet, phase = self.fleet, self.fleet.rollout.phase
+        if fleet.daemon.phase in _LEAVING:
+            return None if phase is RolloutPhase.HALTED else rollouts.Halted(self.at)
+        if phase is RolloutPhase.CLEARING:
+            self._drop()
+            return rollouts.Cleared(self.at) if self.fleet.slots == self.fleet.live else None
+        up = _all_up(fleet, fleet.rollout.target)
+        if phase is RolloutPhase.RAISING and up:
+            return rollouts.AllUp(self.at)
+        return rollouts.NotAllUp(self.at) if phase is RolloutPhase.PROVING and not up else None
+
+    def _drop(self) -> None:
+        """Forget empty slots of generations that do not serve, unless one of them is being raised."""
+        rollout = self.fleet.rollout
+        raised = rollout.target if rollout.phase in _UNDER_WAY else None
+        kept = {self.fleet.generation, raised}
+        left = (s for s in self.fleet.slots if s.generation in kept or s.phase != SlotPhase.IDLE)
+        self.fleet = replace(self.fleet, slots=tuple(left))
+
+    def _rollout(self, event: RolloutEvent) -> None:
+        after, commands = rollouts.step(self.fleet.rollout, event, self.policy.sidecar)
+        self.fleet = replace(self.fleet, rollout=after)
+        self._obey(commands)
+
+    def _raise(self, generation: int) -> None:
+        fresh = tuple(
+            Slot(slot.service, slot.index, generation, restarts=slot.restarts)
+            for slot in self.fleet.live
+        )
+        self.fleet = replace(self.fleet, slots=(*self.fleet.slots, *fresh))
+        self._of_generation(generation, slots.UpAsked(self.at))
+
+    def _promote(self, command: ask.Promote) -> None:
+        old = self.fleet.generation
+        self.fleet = replace(self.fleet, generation=command.generation)
+        # Nothing follows what runs, and what runs gets no new users.
+        self._of_generation(old, slots.KeepAsked(self.at))
+        for instance in self.fleet.instances:
+            if instance.generation == old:
+                self._instance(instance_events.RetireAsked(self.at, instance.id, command.until))
+
+    def _of_generation(self, generation: int, event: SlotEvent) -> None:
+        for slot in self.fleet.slots:
+            if slot.generation == generation:
+                self._slot(self._slot_of(_key(slot)), event)
 
     def _deadlines(self) -> None:
         # From the inside out: what an instance does may spare the slot its own decision.
@@ -176,11 +256,20 @@ class _Turn:
             if instance and self._due(instance.deadline):
                 self._instance(instance_events.DeadlinePassed(self.at, instance.id))
         for each in self.fleet.slots:
-            slot = self._slot_of(each.service, each.index)
+            slot = self._slot_of(_key(each))
             if self._due(slot.deadline):
                 self._slot(slot, slots.DeadlinePassed(self.at))
+        if self._due(self.fleet.rollout.deadline):
+            self._prove()
         if self._due(self.fleet.daemon.deadline):
             self._daemon(daemons.DeadlinePassed(self.at))
+
+    def _prove(self) -> None:
+        # In the same moment one of them may have failed.
+        if _all_up(self.fleet, self.fleet.rollout.target):
+            self._rollout(rollouts.DeadlinePassed(self.at))
+        else:
+            self._rollout(rollouts.NotAllUp(self.at))
 
     def _due(self, deadline: float | None) -> bool:
         return deadline is not None and deadline <= self.at
@@ -211,7 +300,11 @@ class _Turn:
         self._obey(commands)
         if after.verdict is not None:
             exited = slots.InstanceExited(self.at, after.verdict, self.luck)
-            self._slot(self._slot_of(after.service, after.slot), exited)
+            key = (after.service, after.slot, after.generation)
+            self._slot(self._slot_of(key), exited)
+            rollout = self.fleet.rollout
+            if rollout.phase in _UNDER_WAY and after.generation == rollout.target:
+                self._rollout(rollouts.Lost(self.at, str(after.verdict)))
 
     def _obey(self, commands: Iterable[_AnyCommand]) -> None:
         for command in commands:
@@ -227,20 +320,38 @@ class _Turn:
                 self._instance(instance_events.KillAsked(self.at, instance, kill_wait))
             case ask.RaiseSlots() | ask.KeepSlots() | ask.LowerSlots() | ask.KillSlots():
                 self._every_slot(_slot_event(command, self.at))
+            case ask.Raise() | ask.Promote() | ask.Withdraw():
+                self.out.append(command)
+                self._roll(command)
             case ask.GiveUp():
                 self.out.append(command)
-                self._daemon(daemons.GaveUp(self.at, str(command.verdict)))
+                self._gave_up(command)
             case _:
                 self.out.append(command)
 
+    def _roll(self, command: ask.RolloutCommand) -> None:
+        match command:
+            case ask.Raise(generation):
+                self._raise(generation)
+            case ask.Promote():
+                self._promote(command)
+            case ask.Withdraw(generation, _, grace):
+                self._of_generation(generation, slots.DownAsked(self.at, grace, KILL_WAIT))
+
+    def _gave_up(self, command: ask.GiveUp) -> None:
+        """A service is given up with the last of its slots; until then others serve, or still try."""
+        of_service = [slot for slot in self.fleet.live if slot.service == command.service]
+        if all(slot.phase is SlotPhase.HELD for slot in of_service):
+            self._daemon(daemons.GaveUp(self.at, str(command.verdict)))
+
     def _begin(self, command: ask.Begin) -> None:
         count = self.fleet.begun + 1
-        slot = self._slot_of(command.service, command.slot)
+        slot = self._slot_of((command.service, command.slot, command.generation))
         instance = Instance(
             id=f"{command.service}-{self.fleet.boot}-{count}",
             service=command.service,
             slot=command.slot,
-            generation=self.fleet.generation,
+            generation=command.generation,
         )
         held = replace(slot, instance=instance.id)
         self.fleet = replace(
@@ -253,10 +364,10 @@ class _Turn:
 
     def _every_slot(self, event: SlotEvent) -> None:
         for slot in self.fleet.slots:
-            self._slot(self._slot_of(slot.service, slot.index), event)
+            self._slot(self._slot_of(_key(slot)), event)
 
-    def _slot_of(self, service: str, index: int) -> Slot:
-        return next(s for s in self.fleet.slots if (s.service, s.index) == (service, index))
+    def _slot_of(self, key: tuple[str, int, int]) -> Slot:
+        return next(slot for slot in self.fleet.slots if _key(slot) == key)
 
 
 def _slot_event(

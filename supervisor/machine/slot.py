@@ -92,6 +92,7 @@ class Slot:
 
     service: str
     index: int = 0
+    generation: int = 1
     phase: SlotPhase = SlotPhase.IDLE
     since: float = 0.0
     deadline: float | None = None
@@ -123,7 +124,7 @@ def _stay(slot: Slot, _event: SlotEvent, _policy: Sidecar) -> Step:
 
 
 def _begin(slot: Slot, phase: SlotPhase, at: float, **changes: Any) -> Step:  # noqa: ANN401
-    return _enter(slot, phase, at, **changes), (Begin(slot.service, slot.index),)
+    return _enter(slot, phase, at, **changes), (Begin(slot.service, slot.index, slot.generation),)
 
 
 def _again(slot: Slot, phase: SlotPhase, at: float, **changes: Any) -> Step:  # noqa: ANN401

@@ -41,6 +41,8 @@ def about(kind: Kind, **more: Any) -> About:
         (Kind.URL, "https://a/", "https://a"),
         (Kind.TOTAL, "auto", None),
         (Kind.TOTAL, "2m", 120.0),
+        (Kind.NUMBER, " Auto", None),
+        (Kind.NUMBER, "3", 3),
         (Kind.TABLE, '{"a": 1}', {"a": 1}),
     ],
 )
@@ -74,6 +76,7 @@ def test_valid(kind: Kind, text: str, expected: object) -> None:
         (Kind.PREFIX, "/a b", "path"),
         (Kind.URL, "a", "address"),
         (Kind.TOTAL, "soon", "auto, or seconds"),
+        (Kind.NUMBER, "many", "auto, or a whole number"),
         (Kind.TABLE, "[]", "table"),
         (Kind.TABLE, "{", "JSON object"),
     ],

@@ -28,6 +28,8 @@ from fluxlit.config.settings import About, Kind
         (Kind.URL, "", ""),
         (Kind.TOTAL, "auto", None),
         (Kind.TOTAL, 30, 30.0),
+        (Kind.NUMBER, "auto", None),
+        (Kind.NUMBER, 3, 3),
         (Kind.TABLE, {"a": 1}, {"a": 1}),
     ],
 )
@@ -59,6 +61,7 @@ def test_valid(kind: Kind, value: object, expected: object) -> None:
         (Kind.NETWORKS, "*", 'write ["*"]'),
         (Kind.PREFIX, 1, "in quotes"),
         (Kind.TOTAL, False, ""),
+        (Kind.NUMBER, "3", "without quotes"),
         (Kind.TABLE, 1, ""),
     ],
 )

@@ -165,6 +165,7 @@ def valid(about: About) -> st.SearchStrategy[Any]:
         Kind.PREFIX: st.lists(_NAME, max_size=3).map(lambda parts: "".join(f"/{p}" for p in parts)),
         Kind.URL: st.just("") | origins,
         Kind.TOTAL: st.none() | _seconds(about),
+        Kind.NUMBER: st.none() | _whole(about),
         Kind.CHOICE: st.sampled_from(about.choices or ("",)),
     }
     return strategies[about.kind]

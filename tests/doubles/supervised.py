@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 from anyio.abc import TaskStatus
@@ -75,6 +75,7 @@ async def supervised(
     sidecar: Sidecar | None = None,
     shutdown: Shutdown | None = None,
     random: Callable[[], float] = lambda: 0.5,
+    replicas: int = 1,
 ) -> AsyncGenerator[World]:
     """Run a supervisor beside the block; nothing may be left of its children after it."""
     launcher, board, closed = FakeLauncher(*scripts), Witness(), list[float]()
@@ -83,8 +84,9 @@ async def supervised(
     async def close_gateway(grace: float) -> None:
         closed.append(grace)
 
+    spec = replace(SPEC, replicas=replicas)
     supervisor = Supervisor(
-        [SPEC], settings, board, launcher=launcher, random=random, close_gateway=close_gateway
+        [spec], settings, board, launcher=launcher, random=random, close_gateway=close_gateway
     )
     world = World(launcher, board, supervisor, anyio.current_time(), closed)
 

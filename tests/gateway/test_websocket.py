@@ -172,12 +172,42 @@ async def test_an_instance_that_is_no_more_ends_its_sockets() -> None:
     assert socket.closed == (1001, "")
 
 
-@pytest.mark.parametrize("phase", [InstancePhase.UNREADY, InstancePhase.DRAINING])
-async def test_an_instance_that_lives_keeps_its_sockets(phase: InstancePhase) -> None:
+async def test_a_replaced_instance_tells_its_sessions_to_come_again_in_a_spread() -> None:
+    """1012 after the jitter: half of the five seconds here; until then they go on."""
+    socket, board = FakeSocket(), board_of()
+    async with opened(socket, board) as talk:
+        board.publish(ready(instance(phase=InstancePhase.DRAINING)))
+        began = anyio.current_time()
+        socket.say(b"still here")
+        await talk.until(2)
+        await talk.until(3)
+        assert anyio.current_time() - began == pytest.approx(2.5)
+        assert talk.sent[2]["code"] == 1012
+        gone(talk)
+        await talk.ended.wait()
+    assert socket.closed == (1001, "")
+
+
+async def test_the_spread_ends_when_the_replaced_instance_does() -> None:
+    """Nobody waits for what is gone."""
+    socket, board = FakeSocket(), board_of()
+    async with opened(socket, board) as talk:
+        board.publish(ready(instance(phase=InstancePhase.DRAINING)))
+        began = anyio.current_time()
+        await anyio.sleep(1)
+        board.publish(ready(instance(phase=InstancePhase.STOPPING)))
+        await talk.until(2)
+        assert anyio.current_time() - began == pytest.approx(1)
+        assert talk.sent[1]["code"] == 1012
+        gone(talk)
+        await talk.ended.wait()
+
+
+async def test_an_instance_that_lives_keeps_its_sockets() -> None:
     """Not ready for new ones is ready enough for old ones."""
     socket, board = FakeSocket(), board_of()
     async with opened(socket, board) as talk:
-        board.publish(ready(instance(phase=phase)))
+        board.publish(ready(instance(phase=InstancePhase.UNREADY)))
         socket.say(b"still here")
         await talk.until(2)
         gone(talk)

@@ -185,6 +185,17 @@ def test_no_secret_of_the_gateway_reaches_the_child() -> None:
     assert environment["FLUXLIT_GUARDED_NAME"] == "x"
 
 
+def test_replicas_share_one_secret() -> None:
+    """A login made at one of them is one at all; the user's own variable is read as the setting."""
+    sidecar = Sidecar(replicas=3, cookie_secret="s3cret")
+    ui = spec(replace(Settings(), sidecar=sidecar), STREAMLIT_SERVER_COOKIE_SECRET="overruled")
+    assert ui.replicas == 3
+    assert ui.environment["STREAMLIT_SERVER_COOKIE_SECRET"] == "s3cret"
+    assert "s3cret" not in " ".join(ui.argv)
+    assert spec(Settings()).replicas == 1
+    assert "STREAMLIT_SERVER_COOKIE_SECRET" not in spec(Settings()).environment
+
+
 def test_a_target_that_is_none_is_told_before_anything_is_started() -> None:
     """The command never carries nonsense."""
     with pytest.raises(TargetError):

@@ -75,3 +75,22 @@ def test_waiting_and_giving_up_are_told_apart() -> None:
     assert [log["event"] for log in logs] == ["service.backoff", "service.gave_up"]
     assert logs[0]["delay"] == 0.375
     assert logs[1]["last_words"] == ["bad flag"]
+
+
+def test_a_roll_is_told_from_its_begin_to_its_end() -> None:
+    """Each in one event; a failure says why."""
+    with capture_logs() as logged:
+        for command in (
+            ask.Raise(2),
+            ask.Withdraw(2, "it died", 5.0),
+            ask.Raise(3),
+            ask.Promote(3, 9.0),
+        ):
+            journal.rolled(command)
+    assert [(e["event"], e["generation"]) for e in logged] == [
+        ("roll.begun", 2),
+        ("roll.failed", 2),
+        ("roll.begun", 3),
+        ("roll.done", 3),
+    ]
+    assert logged[1]["reason"] == "it died"

@@ -64,3 +64,22 @@ def children(st):
     st.header("two are running")
 """
 )
+
+PLACES = """\
+import os
+
+import numpy
+from fluxlit import FluxLit
+
+app = FluxLit(title="Places")
+
+
+@app.page("/", title="Home")
+def home(st):
+    runs = st.session_state["runs"] = st.session_state.get("runs", 0) + 1
+    file = st.file_uploader("file")
+    st.text(f"pid={os.getpid()} runs={runs} file={file.read().decode() if file else None}")
+    seed = abs(hash(st.session_state.setdefault("seed", os.urandom(8)))) % 2**32
+    picture = numpy.random.default_rng(seed).integers(0, 255, (8, 8, 3), dtype="uint8")
+    st.image(picture, output_format="PNG")
+"""

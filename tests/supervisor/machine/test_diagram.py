@@ -1,6 +1,11 @@
 """The diagrams are drawn from the tables."""
 
-from fluxlit.supervisor.machine.diagram import daemon_diagram, instance_diagram, slot_diagram
+from fluxlit.supervisor.machine.diagram import (
+    daemon_diagram,
+    instance_diagram,
+    rollout_diagram,
+    slot_diagram,
+)
 
 
 def test_the_daemon_diagram_shows_the_way_down() -> None:
@@ -20,3 +25,9 @@ def test_the_instance_diagram_shows_the_probes() -> None:
 def test_the_slot_diagram_shows_the_trial() -> None:
     """After giving up, the deadline leads to a trial."""
     assert "HELD --> TRIAL: deadline passed" in slot_diagram()
+
+
+def test_the_rollout_diagram_shows_the_proof() -> None:
+    """What is raised must prove itself before the rest is cleared."""
+    assert "RAISING --> PROVING: all up" in rollout_diagram()
+    assert "PROVING --> CLEARING: deadline passed, lost" in rollout_diagram()

@@ -31,6 +31,7 @@ from fluxlit.supervisor.machine.fleet import (
 )
 from fluxlit.supervisor.machine.policy import policy_of
 from fluxlit.supervisor.machine.probing import Activity, Finding, Outcome, ProbeKind
+from fluxlit.supervisor.machine.rollout import RollAsked
 from fluxlit.supervisor.machine.slot import Slot
 
 ENDPOINT = Endpoint("127.0.0.1", 4711)
@@ -219,6 +220,21 @@ class Lives(RuleBasedStateMachine):
         self.world.stopped = True
         self.world.feed(event(self.world.now, number))
 
+    @precondition(lambda self: self.alive)
+    @rule()
+    def roll(self) -> None:
+        """Somebody asks for a new generation."""
+        self.world.feed(RollAsked(self.world.now))
+
+    @precondition(lambda self: self.alive)
+    @rule()
+    def go_on(self) -> None:
+        """All that wants to start starts well: the road to a promotion is long."""
+        while self.world.unborn:
+            self.world.bear(works=True)
+        for probe in list(self.world.probes):
+            self.world.answer(probe, FINDINGS[0])
+
     @property
     def alive(self) -> bool:
         """Booted and not yet exited."""
@@ -227,9 +243,15 @@ class Lives(RuleBasedStateMachine):
     @invariant()
     def one_instance_a_slot(self) -> None:
         """Never two processes for one place."""
-        held = [(i.service, i.slot) for i in self.world.fleet.instances]
+        held = [(i.service, i.slot, i.generation) for i in self.world.fleet.instances]
         assert len(held) == len(set(held))
         assert self.world.running | self.world.zombies <= {i.id for i in self.world.fleet.instances}
+
+    @invariant()
+    def two_generations_at_most(self) -> None:
+        """However often a roll is asked for."""
+        assert len({i.generation for i in self.world.fleet.instances}) <= 2
+        assert len({s.generation for s in self.world.fleet.slots}) <= 2
 
     @invariant()
     def published_is_ready(self) -> None:
@@ -263,7 +285,7 @@ TestLives = Lives.TestCase
 def started(*services: str, on_give_up: str = "exit") -> World:
     """A world that has booted with one slot for each service."""
     world = World(on_give_up, 0.0)
-    world.fleet = fleet_of(services)
+    world.fleet = fleet_of(dict.fromkeys(services, 1))
     world.feed(Booted(0.0))
     return world
 
@@ -310,3 +332,36 @@ def test_the_snapshot_says_when_the_next_try_is_due() -> None:
     world.pass_time()
     assert snapshot(world.fleet).retry_at is None
     assert snapshot(world.fleet).restarts == 1
+
+
+def phase_of(world: World) -> DaemonPhase:
+    """The daemon's phase now; a function, so that no type checker remembers the last one."""
+    return world.fleet.daemon.phase
+
+
+def test_a_service_is_given_up_with_the_last_of_its_slots() -> None:
+    """As long as another one may still come up, the daemon stays; then it ends with 69."""
+    world = World("exit", 0.0)
+    world.fleet = fleet_of({"ui": 3})
+    world.feed(Booted(0.0))
+    world.bear(works=False, permanent=True)
+    world.bear(works=True)
+    world.bear(works=False, permanent=True)
+    assert [slot.phase for slot in world.fleet.slots] == ["held", "active", "held"]
+    assert phase_of(world) is DaemonPhase.STARTING
+    world.answer(world.probes[0], FINDINGS[0])
+    assert phase_of(world) is DaemonPhase.DEGRADED
+    world.die("ui-0-2", 1)
+    assert phase_of(world) is DaemonPhase.UNAVAILABLE
+    world.feed(GroupGone(0.0, "ui-0-2"))
+    world.pass_time()
+    world.stopped = True
+    world.bear(works=False, permanent=True)
+    world.run_down()
+    assert world.fleet.daemon.status == 69
+
+
+def test_slots_are_numbered_for_each_service() -> None:
+    """As many as it has replicas."""
+    slots = fleet_of({"ui": 2, "api": 1}).slots
+    assert [(slot.service, slot.index) for slot in slots] == [("ui", 0), ("ui", 1), ("api", 0)]

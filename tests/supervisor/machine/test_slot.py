@@ -19,7 +19,7 @@ from fluxlit.supervisor.machine.slot import (
 from fluxlit.supervisor.machine.verdict import Reason, Verdict
 
 POLICY = Sidecar()
-BEGIN = ask.Begin("ui", 0)
+BEGIN = ask.Begin("ui", 0, 1)
 HELD_BY = Slot("ui", instance="ui-1")
 
 

@@ -1,4 +1,4 @@
-"""The three tables are total, lead only where they say, and are loud about what cannot be."""
+"""The four tables are total, lead only where they say, and are loud about what cannot be."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -8,7 +8,8 @@ import pytest
 
 from fluxlit.errors import ImpossibleEventError
 from fluxlit.status import DaemonPhase, InstancePhase
-from fluxlit.supervisor.machine import daemon, events, instance, slot
+from fluxlit.supervisor.machine import daemon, events, instance, rollout, slot
+from fluxlit.supervisor.machine.rollout import RolloutPhase
 from fluxlit.supervisor.machine.slot import SlotPhase
 from fluxlit.supervisor.machine.table import Row, find, landed
 
@@ -16,6 +17,7 @@ TABLES = [
     pytest.param(instance.TABLE, instance.IMPOSSIBLE, InstancePhase, events.EVENTS, id="instance"),
     pytest.param(slot.TABLE, slot.IMPOSSIBLE, SlotPhase, slot.EVENTS, id="slot"),
     pytest.param(daemon.TABLE, daemon.IMPOSSIBLE, DaemonPhase, daemon.EVENTS, id="daemon"),
+    pytest.param(rollout.TABLE, rollout.IMPOSSIBLE, RolloutPhase, rollout.EVENTS, id="rollout"),
 ]
 
 
@@ -37,6 +39,7 @@ def test_every_pair_of_phase_and_event_is_decided_once(
         (events.InstanceEvent, events.EVENTS),
         (slot.SlotEvent, slot.EVENTS),
         (daemon.DaemonEvent, daemon.EVENTS),
+        (rollout.RolloutEvent, rollout.EVENTS),
     ],
 )
 def test_every_event_is_listed(base: type, kinds: tuple[type, ...]) -> None:
@@ -52,6 +55,7 @@ def test_every_event_is_listed(base: type, kinds: tuple[type, ...]) -> None:
         (instance.TABLE, InstancePhase, InstancePhase.PENDING),
         (slot.TABLE, SlotPhase, SlotPhase.IDLE),
         (daemon.TABLE, DaemonPhase, DaemonPhase.BOOT),
+        (rollout.TABLE, RolloutPhase, RolloutPhase.IDLE),
     ],
 )
 def test_every_phase_can_be_reached(
