@@ -25,6 +25,7 @@ from fluxlit.supervisor.machine import fleet as fleets
 from fluxlit.supervisor.machine.daemon import (
     Booted,
     DaemonEvent,
+    DrainAsked,
     Drained,
     GatewayClosed,
     QuitAsked,
@@ -112,6 +113,10 @@ class Supervisor:
         """A signal that asks the daemon to stop: QUIT without drain, any other in order."""
         at = anyio.current_time()
         self.tell(QuitAsked(at, number) if number == SIGQUIT else StopAsked(at, number))
+
+    def drain(self) -> None:
+        """Serve on with readyz 503 until a stop is asked for."""
+        self.tell(DrainAsked(anyio.current_time()))
 
     def _take(self, event: Event) -> None:
         self._pending.append(event)
