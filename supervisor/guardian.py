@@ -76,7 +76,7 @@ def sweep(mark: str) -> None:
 
 def dismiss() -> None:
     """End the guardian, when nothing is left for it to do, and reap it."""
-    global _guardian, _wire  # noqa: PLW0603
+    global _guardian, _wire
     guardian, _guardian = _guardian, None
     wire, _wire = _wire, None
     if wire is not None:

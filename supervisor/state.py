@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from fluxlit.config.settings import Settings
 from fluxlit.errors import LockedError, StateError
@@ -282,4 +283,4 @@ def _note(lock: int) -> Mapping[str, object]:
         note = json.loads(os.pread(lock, MOST_NOTE, 0))
     except (OSError, ValueError, RecursionError):
         return {}
-    return note if isinstance(note, dict) else {}
+    return cast("dict[str, object]", note) if isinstance(note, dict) else {}

@@ -69,7 +69,8 @@ def _memory(pid: int) -> tuple[int, int | None]:
         if "Rss" in sizes and "Pss" in sizes:
             return _kilobytes(sizes["Rss"]), _kilobytes(sizes["Pss"])
     with suppress(OSError):
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE, None
+        _, resident, *_ = Path(f"/proc/{pid}/statm").read_text().split()
+        return int(resident) * _PAGE, None
     return 0, None
 
 

@@ -43,7 +43,7 @@ def step(
     before: Notices, seen: Snapshot, now: float, watchdog: float | None
 ) -> tuple[Notices, tuple[str, ...]]:
     """What to tell at ``now``, one datagram each; ``watchdog`` is its period in seconds, if there is one."""
-    state = {name: value for name, value in _changes(before, seen)}
+    state = dict(_changes(before, seen))
     after = replace(
         before,
         ready=before.ready or "READY" in state,

@@ -97,7 +97,8 @@ class Daemon:
         clean = {
             k: v
             for k, v in os.environ.items()
-            if not k.startswith(("FLUXLIT_", "STREAMLIT_")) and k != "PORT"
+            if not k.startswith(("FLUXLIT_", "STREAMLIT_"))
+            and k not in {"PORT", "XDG_RUNTIME_DIR", "RUNTIME_DIRECTORY"}
         }
         self.process = subprocess.Popen(
             [*prefix, sys.executable, "-m", module, *arguments],

@@ -168,7 +168,7 @@ def nothing(_: Connection) -> None:
 def address(name: Callable[[], Any]) -> tuple[str, int] | None:
     """The host and port of one end; None when it is gone already, and on a Unix socket."""
     try:
-        found = name()
+        found: tuple[Any, ...] | str | bytes = name()
     except OSError:
         return None
     # The name of a Unix socket is its path, a str, or bytes for an abstract one.

@@ -27,8 +27,8 @@ def activated(environ: MutableMapping[str, str]) -> list[socket.socket]:
         return []
     taken: list[socket.socket] = []
     try:
-        for number in range(FIRST, FIRST + min(int(count), MOST)):
-            taken.append(inherited(number))
+        # extend() keeps what it was given before an error: that much is closed again.
+        taken.extend(inherited(FIRST + place) for place in range(min(int(count), MOST)))
     except BaseException:
         for listener in taken:
             listener.close()

@@ -27,9 +27,7 @@ class PrivateListener(socket.socket):
     """A loopback socket that only our own processes are told of: the pages reach the API through it."""
 
 
-def bind(
-    gateway: Gateway, environ: MutableMapping[str, str] | None = None
-) -> list[socket.socket]:
+def bind(gateway: Gateway, environ: MutableMapping[str, str] | None = None) -> list[socket.socket]:
     """Listen where we were told to: on sockets from systemd, on ``fd``, on ``uds``, or on host and port.
 
     The first of these that is given counts. Without any TCP socket among them a PrivateListener is
@@ -40,7 +38,7 @@ def bind(
     if not listeners and gateway.fd:
         listeners = [inherited(gateway.fd)]
     elif not listeners and gateway.uds:
-        listeners = [open_unix(gateway.uds)]
+        listeners.append(open_unix(gateway.uds))
     elif not listeners:
         return bind_tcp(gateway)
     if all(listener.family == socket.AF_UNIX for listener in listeners):
