@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -85,7 +86,9 @@ class Dialogue:
         if fields.get("follow"):
             self._connection.settimeout(None)
         try:
-            self._connection.sendall(request)
+            # Whoever refuses us may have said so and gone before we have spoken.
+            with suppress(BrokenPipeError):
+                self._connection.sendall(request)
             for line in self._lines:
                 answer = cast("Mapping[str, Any]", json.loads(line))
                 if answer.get("ok") is False:
