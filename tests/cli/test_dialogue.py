@@ -80,7 +80,9 @@ def test_nobody_there(tmp_path: Path) -> None:
         Dialogue(tmp_path / "missing")
     with socket.socket(socket.AF_UNIX) as dead:
         (tmp_path / "s").mkdir()
-        dead.bind(f"/proc/self/fd/{os.open(tmp_path / 's', os.O_RDONLY)}/{state.SOCKET}")
+        folder = os.open(tmp_path / "s", os.O_RDONLY)
+        dead.bind(f"/proc/self/fd/{folder}/{state.SOCKET}")
+        os.close(folder)
     with pytest.raises(NoDaemon):
         Dialogue(tmp_path / "s")
 

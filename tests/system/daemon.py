@@ -87,6 +87,7 @@ class Daemon:
         module: str = "fluxlit.supervisor",
         prefix: Sequence[str] = (),
         port: int | None = 0,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.folder = folder
         self.mark = uuid.uuid4().hex
@@ -113,6 +114,7 @@ class Daemon:
                 MARK: self.mark,
             },
             stdin=subprocess.DEVNULL,
+            pass_fds=pass_fds,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
