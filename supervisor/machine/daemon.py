@@ -190,14 +190,22 @@ def _stop(daemon: Daemon, event: StopAsked, policy: Policy) -> Step:
 
 
 def _look_away(daemon: Daemon, event: DrainAsked, _policy: Policy) -> Step:
-    return _enter(daemon, _P.LAME_DUCK, event.at), (KeepSlots(),)
+    """For any length of time, so whatever dies meanwhile is started again."""
+    return _enter(daemon, _P.LAME_DUCK, event.at), ()
 
 
 def _stop_duck(daemon: Daemon, event: StopAsked, policy: Policy) -> Step:
     """The first stop of a daemon that was told to drain finds load balancers looking away already."""
     if daemon.signals:
         return _hurry(daemon, event, policy)
-    return _drain(replace(daemon, signals=1), event, policy)
+    after, commands = _drain(replace(daemon, signals=1), event, policy)
+    return after, (KeepSlots(), *commands)
+
+
+def _duck_gave_up(daemon: Daemon, event: GaveUp, policy: Policy) -> Step:
+    if policy.sidecar.on_give_up == "hold":
+        return replace(daemon, reason=event.reason), ()
+    return _gave_up(daemon, event, policy)
 
 
 def _drain(daemon: Daemon, event: DaemonEvent, policy: Policy) -> Step:
@@ -266,6 +274,7 @@ TABLE: Rows[DaemonPhase, Step] = {
     **spread([*_SERVING, *_LEAVING], [QuitAsked], _row(_hurry, _P.STOPPING)),
     **spread(_SERVING, [DrainAsked], _row(_look_away, _P.LAME_DUCK)),
     **spread([*_LEAVING, _P.STOPPING], [DrainAsked], _row(_stay)),
+    (_P.LAME_DUCK, GaveUp): _row(_duck_gave_up, _P.STOPPING),
     (_P.LAME_DUCK, StopAsked): _row(_stop_duck, _P.DRAINING, _P.STOPPING),
     (_P.DRAINING, StopAsked): _row(_hurry, _P.STOPPING),
     **spread(_LEAVING, _STANDINGS, _row(_stay)),
@@ -292,7 +301,7 @@ IMPOSSIBLE: Cells[DaemonPhase] = (
     | cells([_P.READY], GaveUp)
     | cells(_LEAVING, SlotsDown, GatewayClosed)
     # A slot that starts nothing any more has nothing to give up.
-    | cells([*_LEAVING, _P.STOPPING], GaveUp)
+    | cells([_P.DRAINING, _P.STOPPING], GaveUp)
     | cells([_P.STOPPING], AllReady, SomeReady)
     | cells([_P.EXITED], *EVENTS)
 )
