@@ -77,7 +77,7 @@ def main(loaded: Loaded) -> NoReturn:
     except ImpossibleEventError:
         log.exception("daemon.broken_invariant")
         status = ExitStatus.INVARIANT
-    except BaseException:  # noqa: BLE001 - the last place that can tell of it
+    except BaseException:
         log.exception("daemon.crashed")
         status = ExitStatus.FAILED
     _leave(status)

@@ -75,4 +75,4 @@ def _memory(pid: int) -> tuple[int, int | None]:
 
 
 def _kilobytes(text: str) -> int:
-    return int(text.split()[0]) * 1024
+    return int(text.removesuffix("kB")) * 1024

@@ -1,7 +1,7 @@
 """stop, drain, restart, reload and logs against a control socket."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from fluxlit.supervisor.control import Abilities, Control
 
 
 @contextmanager
-def served(folder: Path, **abilities: Callable[[], None]) -> Iterator[None]:
+def served(folder: Path, **abilities: Callable[[], None]) -> Generator[None]:
     """A control socket in a thread of its own; ``stop`` ends it."""
     held = state.claim(Settings(state_dir=str(folder)), {}, folder)
     assert held is not None
@@ -27,8 +27,11 @@ def served(folder: Path, **abilities: Callable[[], None]) -> Iterator[None]:
     async def status() -> dict[str, object]:
         return {"phase": "ready"}
 
+    def end() -> None:
+        scope[0].cancel()
+
     async def serve() -> None:
-        control = Control(held.listen(), Abilities(status, lambda: scope[0].cancel(), **abilities))
+        control = Control(held.listen(), Abilities(status, end, **abilities))
         async with anyio.create_task_group() as tasks:
             scope.append(tasks.cancel_scope)
             await tasks.start(control.serve)

@@ -4,7 +4,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from fluxlit.supervisor import state
 
 
 @contextmanager
-def daemon(folder: Path, *answers: bytes) -> Iterator[list[bytes]]:
+def daemon(folder: Path, *answers: bytes) -> Generator[list[bytes]]:
     """A control socket that answers one request with prepared bytes; gives what it was asked."""
     asked: list[bytes] = []
     held = state.claim(Settings(state_dir=str(folder)), {}, folder)
@@ -42,18 +42,22 @@ def daemon(folder: Path, *answers: bytes) -> Iterator[list[bytes]]:
 
 def test_an_answer(tmp_path: Path) -> None:
     """The request is one line of JSON, the pid is the peer's."""
-    with daemon(tmp_path / "s", b'{"ok":true,"status":1}\n') as asked:
-        with Dialogue(tmp_path / "s") as dialogue:
-            assert dialogue.pid == os.getpid()
-            assert dialogue.ask("logs", lines=3) == {"ok": True, "status": 1}
+    with (
+        daemon(tmp_path / "s", b'{"ok":true,"status":1}\n') as asked,
+        Dialogue(tmp_path / "s") as dialogue,
+    ):
+        assert dialogue.pid == os.getpid()
+        assert dialogue.ask("logs", lines=3) == {"ok": True, "status": 1}
     assert [json.loads(line) for line in asked] == [{"command": "logs", "lines": 3}]
 
 
 def test_a_stream_ends_with_ok(tmp_path: Path) -> None:
     """Line by line."""
-    with daemon(tmp_path / "s", b'{"line":"a"}\n{"line":"b"}\n{"ok":true}\n'):
-        with Dialogue(tmp_path / "s") as dialogue:
-            found = [answer.get("line") for answer in dialogue.stream("logs")]
+    with (
+        daemon(tmp_path / "s", b'{"line":"a"}\n{"line":"b"}\n{"ok":true}\n'),
+        Dialogue(tmp_path / "s") as dialogue,
+    ):
+        found = [answer.get("line") for answer in dialogue.stream("logs")]
     assert found == ["a", "b", None]
 
 
@@ -69,9 +73,12 @@ def test_what_is_no_answer(
     tmp_path: Path, answer: bytes, error: type[Exception], said: str
 ) -> None:
     """Declined with its reason; an end or garbage is no daemon."""
-    with daemon(tmp_path / "s", answer), Dialogue(tmp_path / "s") as dialogue:
-        with pytest.raises(error, match=said):
-            dialogue.ask("status")
+    with (
+        daemon(tmp_path / "s", answer),
+        Dialogue(tmp_path / "s") as dialogue,
+        pytest.raises(error, match=said),
+    ):
+        dialogue.ask("status")
 
 
 def test_nobody_there(tmp_path: Path) -> None:

@@ -19,7 +19,10 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> None:
     def ask(_folder: Path) -> dict[str, Any]:
         return STATUS
 
-    monkeypatch.setattr(module, "find", lambda _given: Path("/nowhere"))
+    def find(_given: object) -> Path:
+        return Path("/nowhere")
+
+    monkeypatch.setattr(module, "find", find)
     monkeypatch.setattr(module, "ask", ask)
     monkeypatch.setattr(module, "SAMPLE", 0.0)
     monkeypatch.setattr(module, "INTERVAL", 0.0)

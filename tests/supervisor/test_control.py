@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from fluxlit import log as logs
 from fluxlit.config.settings import Settings
 from fluxlit.log.tail import Tail
+from fluxlit.protocol.control import Command
 from fluxlit.supervisor import control, state
 from fluxlit.supervisor.control import CONNECTIONS, Abilities, Control
 
@@ -108,10 +109,10 @@ async def test_what_the_daemon_cannot_do_yet_is_said(tmp_path: Path, command: st
 async def test_what_the_daemon_can_do_is_done() -> None:
     """The seam for what comes later: an ability that is given is used."""
     asked: list[str] = []
-    abilities = Abilities(some_status, list, restart=lambda: asked.append("restart"))
+    abilities = Abilities(some_status, asked.clear, restart=lambda: asked.append("restart"))
     left, right = socket.socketpair()
     with left, right:
-        answer = Control(left, abilities)._obey(control.Command.RESTART)
+        answer = Control(left, abilities)._obey(Command.RESTART)
     assert json.loads(answer)["ok"] is True
     assert asked == ["restart"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fluxlit.config.settings import Gateway, Settings
-from fluxlit.errors import ExitStatus, LockedError, StateError
+from fluxlit.errors import LockedError, StateError
 from fluxlit.supervisor import state
 
 SETTINGS = Settings(gateway=Gateway(port=8000))
@@ -65,7 +65,7 @@ def test_a_second_daemon_is_told_who_is_first(environ: dict[str, str], tmp_path:
     held.sign("")
     with pytest.raises(LockedError, match=rf"\(pid {os.getpid()}\)") as caught:
         state.claim(SETTINGS, environ, tmp_path)
-    assert caught.value.exit_status == ExitStatus.LOCKED == 75
+    assert int(caught.value.exit_status) == 75
     held.release()
     claimed(SETTINGS, environ, tmp_path).release()
 
@@ -183,7 +183,7 @@ def test_without_anything_writable_there_is_none(tmp_path: Path) -> None:
 
 
 def test_where_it_is(tmp_path: Path) -> None:
-    """systemd's folder first, then the user's, then the temporary one; the setting beats all."""
+    """The folder of systemd first, then the user's, then the temporary one; the setting beats all."""
     given = {"RUNTIME_DIRECTORY": "/run/a:/run/b", "XDG_RUNTIME_DIR": "/run/user/1", "TMPDIR": "/t"}
     found = [str(place.path) for place in state.places(SETTINGS, given, tmp_path)]
     assert found[0] == "/run/a"

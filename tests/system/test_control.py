@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -213,7 +212,7 @@ def test_daemons_of_one_folder_do_not_meet(start: Start) -> None:
 
 
 @pytest.fixture
-def bare() -> Iterator[list[str]]:
+def bare() -> list[str]:
     """A prefix that makes every file system read-only and has no HOME and no name for its user."""
     unshare = ["unshare", "--user", "--mount", "--fork", "--kill-child", "--map-user=12345"]
     script = (
@@ -225,7 +224,7 @@ def bare() -> Iterator[list[str]]:
         or subprocess.run([*unshare, "true"], check=False, capture_output=True).returncode
     ):
         pytest.skip("user namespaces are not permitted here")
-    yield [*unshare, "sh", "-c", script, "sh"]
+    return [*unshare, "sh", "-c", script, "sh"]
 
 
 def test_k02_without_anything_writable_it_serves_without_control(

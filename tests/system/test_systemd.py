@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fluxlit.config.table import TABLE
 from tests.system.conftest import Start
 
 pytestmark = pytest.mark.system
@@ -217,8 +218,6 @@ def test_uds_in_use_and_left_behind(start: Start, uds: Path) -> None:
 
 def test_the_unit_file_names_what_exists() -> None:
     """It parses, and every FLUXLIT_ variable in it is a setting."""
-    from fluxlit.config.table import TABLE
-
     unit = RawConfigParser(strict=False)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     text = (ROOT / "config" / "platforms" / "fluxlit.service").read_text()

@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -37,7 +38,7 @@ def test_what_is_no_listening_socket_is_one_sentence() -> None:
     """A closed descriptor, a file, a datagram socket, one that does not listen; none of them is closed."""
     with pytest.raises(BindError, match="descriptor 999: bad file descriptor"):
         inherited(999)
-    with open(os.devnull) as file, pytest.raises(BindError, match="socket"):
+    with Path(os.devnull).open() as file, pytest.raises(BindError, match="socket"):
         inherited(file.fileno())
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
         with socket.socket(socket.AF_INET, kind) as other:
