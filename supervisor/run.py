@@ -39,7 +39,7 @@ from fluxlit.supervisor.notify import Notifier, notifier
 from fluxlit.supervisor.reaper import OrphanReaper, become_subreaper
 from fluxlit.supervisor.report import Reporter
 from fluxlit.supervisor.signals import receive_signals
-from fluxlit.supervisor.state import State, claim
+from fluxlit.supervisor.state import State, claim, places
 from fluxlit.target import load_app
 
 GUARD_MARGIN = 3.0
@@ -119,6 +119,9 @@ def _serve(loaded: Loaded) -> int:
 
 def _claim_state(settings: Settings) -> State | None:
     """Take the state directory, and end what a daemon that was killed in it has left behind."""
+    for place in places(settings, os.environ, Path.cwd()):
+        # Before anything is there: we may be killed at any moment from now on.
+        guardian.entrust(str(place.path))
     state = claim(settings, os.environ, Path.cwd())
     if state is None:
         log.warning(
@@ -127,7 +130,6 @@ def _claim_state(settings: Settings) -> State | None:
         )
         return None
     _AT_THE_END.callback(state.release)
-    guardian.entrust(str(state.path))
     guardian.sweep(state.former)
     state.sign(os.environ.get(guardian.MARK, ""))
     return state

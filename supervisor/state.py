@@ -89,7 +89,9 @@ class State:
 
     def release(self) -> None:
         """Remove what is ours and give the lock back, last."""
-        for name in (SOCKET, LOCK):
+        files = os.listdir(self._folder)  # noqa: PTH208 - of the descriptor, not of a path
+        unnamed = [each for each in files if each.startswith(f".{SOCKET}.")]
+        for name in (SOCKET, *unnamed, LOCK):
             with suppress(OSError):
                 os.unlink(name, dir_fd=self._folder)
         os.close(self._folder)
@@ -186,7 +188,9 @@ def remove(path: str) -> None:
             lock = os.open(LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         except OSError:
             os.close(folder)
-            raise
+            if place.named:
+                place.path.rmdir()
+            return
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

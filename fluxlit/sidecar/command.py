@@ -6,6 +6,8 @@ only, XSRF and CORS protection on) must not depend on those. Only options that e
 Streamlit knows (1.57 and later) are flags: an unknown flag ends the process with status 2.
 """
 
+import os
+import pwd
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -119,6 +121,7 @@ def _environment(
     return {
         **_DEFAULTS,
         **inherited,
+        **_home(inherited),
         **_FIXED,
         variables.APP: absolute(settings.target, directory),
         variables.API_PREFIX: settings.gateway.api_prefix,
@@ -126,6 +129,17 @@ def _environment(
         variables.DEBUG: "true" if settings.debug else "false",
         variables.TITLE: settings.title,
     }
+
+
+def _home(environ: Mapping[str, str]) -> dict[str, str]:
+    """A home for a user without one: Streamlit does not start where it finds none (measured)."""
+    if environ.get("HOME"):
+        return {}
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        return {"HOME": environ.get("TMPDIR") or "/tmp"}  # noqa: S108 - only a name to look below
+    return {}
 
 
 def _is_inherited(name: str, secrets: frozenset[str]) -> bool:

@@ -241,3 +241,19 @@ def test_the_note_names_us(tmp_path: Path) -> None:
     note = json.loads((tmp_path / "s" / state.LOCK).read_text())
     assert note == {"pid": os.getpid(), "mark": MARK}
     held.release()
+
+
+def test_what_a_daemon_left_that_was_killed_while_it_began(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    """An empty folder, and a socket that has no name yet."""
+    (place,) = state.places(SETTINGS, environ, tmp_path)
+    place.path.mkdir()
+    state.remove(str(place.path))
+    assert not place.path.exists()
+    held = claimed(SETTINGS, environ, tmp_path)
+    (place.path / f".{state.SOCKET}.1").touch()
+    os.close(held._lock)
+    os.close(held._folder)
+    state.remove(str(place.path))
+    assert not place.path.exists()
