@@ -7,7 +7,7 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -144,7 +144,7 @@ def _load(settings: Settings) -> ASGIApp:
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
+def _stoppable() -> Generator[None, None, None]:
     """Let a stop signal end the process while the user's code is imported: nothing is started yet.
 
     The event loop that receives signals does not run, and an import may wait for a database.
@@ -321,12 +321,13 @@ def _announce(settings: Settings, listeners: list[socket.socket]) -> None:
         elif not isinstance(listener, PrivateListener):
             host, port, *_ = listener.getsockname()
             url = own_address(host, port) + settings.gateway.root_path
+            docs = f"{url}{settings.gateway.api_prefix}/docs"
             log.info(
                 "daemon.listening",
+                message=f"Open {url}/ in a browser; the API describes itself at {docs}",
                 host=host,
                 port=port,
                 url=f"{url}/",
-                docs=f"{url}{settings.gateway.api_prefix}/docs",
             )
 
 
