@@ -66,6 +66,18 @@ class BindError(FluxlitError):
     exit_status = ExitStatus.OS
 
 
+class StateError(FluxlitError):
+    """The state directory that was asked for cannot be used."""
+
+    exit_status = ExitStatus.CONFIG
+
+
+class LockedError(FluxlitError):
+    """Another daemon holds the lock of the state directory."""
+
+    exit_status = ExitStatus.LOCKED
+
+
 class GaveUp(FluxlitError):  # noqa: N818 - a verdict, not a mishap
     """A service could not be kept alive within its start limit."""
 

@@ -25,6 +25,7 @@ from fluxlit.supervisor.machine import fleet as fleets
 from fluxlit.supervisor.machine.daemon import (
     Booted,
     DaemonEvent,
+    DrainAsked,
     Drained,
     GatewayClosed,
     QuitAsked,
@@ -119,6 +120,10 @@ class Supervisor:
     def roll(self) -> None:
         """Replace all instances by new ones, one generation beside the other."""
         self._take(RollAsked(anyio.current_time()))
+
+    def drain(self) -> None:
+        """Serve on with readyz 503 until a stop is asked for."""
+        self.tell(DrainAsked(anyio.current_time()))
 
     def _take(self, event: Event) -> None:
         self._pending.append(event)

@@ -27,6 +27,8 @@ SLOW_NAP = 0.5
 """Seconds between two looks at the daemon where the kernel has no pidfd (gVisor)."""
 
 _guardian: int | None = None
+_wire: int | None = None
+"""Through it the guardian is told what to remove; our end of a pipe."""
 
 
 def begin() -> None:
@@ -45,27 +47,47 @@ def guard() -> None:
     Call it once, in the main thread, before any thread or event loop exists. Where no process can
     be forked the daemon goes on without: it fails later for a better reason.
     """
-    global _guardian  # noqa: PLW0603 - a process has one guardian
+    global _guardian, _wire  # noqa: PLW0603 - a process has one guardian
     mark = f"{os.getpid()}-{os.urandom(8).hex()}"
     daemon = os.getpid()
     with suppress(OSError):
+        heard, told = os.pipe()
         _guardian = os.fork()
         if _guardian == 0:
-            _watch(daemon, f"{MARK}={mark}".encode())
+            os.close(told)
+            _watch(daemon, f"{MARK}={mark}".encode(), heard)
+        os.close(heard)
+        _wire = told
     os.environ[MARK] = mark
+
+
+def entrust(folder: str) -> None:
+    """Have the state directory removed if the daemon cannot do it itself any more."""
+    if _wire is not None:
+        with suppress(OSError):
+            os.write(_wire, os.fsencode(folder) + b"\0")
+
+
+def sweep(mark: str) -> None:
+    """Kill what an earlier daemon has left behind; ``mark`` is the value of its MARK."""
+    if mark and mark != os.environ.get(MARK):
+        _kill_all(f"{MARK}={mark}".encode())
 
 
 def dismiss() -> None:
     """End the guardian, when nothing is left for it to do, and reap it."""
-    global _guardian
+    global _guardian, _wire
     guardian, _guardian = _guardian, None
+    wire, _wire = _wire, None
+    if wire is not None:
+        os.close(wire)
     if guardian is not None:
         with suppress(ProcessLookupError, ChildProcessError):
             os.kill(guardian, signal.SIGKILL)
             os.waitpid(guardian, 0)
 
 
-def _watch(daemon: int, mark: bytes) -> None:
+def _watch(daemon: int, mark: bytes, heard: int) -> None:
     """The guardian's whole life; never returns."""
     try:
         os.setsid()
@@ -77,8 +99,19 @@ def _watch(daemon: int, mark: bytes) -> None:
             os.dup2(nothing, descriptor)
         _wait_for_the_end_of(daemon)
         _kill_all(mark)
+        _remove(heard)
     finally:
         os._exit(0)
+
+
+def _remove(heard: int) -> None:
+    """Remove the state directory of a daemon that could not do so, unless another has it by now."""
+    os.set_blocking(heard, False)
+    folders = os.read(heard, 65_536).split(b"\0")
+    from fluxlit.supervisor import state  # noqa: PLC0415 - only now: this process stays small
+
+    for folder in folders[:-1]:
+        state.remove(os.fsdecode(folder))
 
 
 def _wait_for_the_end_of(daemon: int) -> None:

@@ -59,6 +59,8 @@ def split() -> bool:
     if daemon:
         _serve_as_init(daemon, watched)
     _leave_the_group_of_init()
+    _hand_over("LISTEN_PID")
+    _hand_over("WATCHDOG_PID")
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return True
 
@@ -69,6 +71,12 @@ def _fork() -> int:
     except OSError as exc:
         sys.stderr.write(f"fluxlit: cannot fork: {exc.strerror}\n")
         os._exit(_CANNOT_FORK)
+
+
+def _hand_over(variable: str) -> None:
+    # What a manager outside of the container meant for PID 1 is meant for the daemon, sd_listen_fds(3).
+    if os.environ.get(variable) == "1":
+        os.environ[variable] = str(os.getpid())
 
 
 def _leave_the_group_of_init() -> None:

@@ -7,13 +7,14 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
 import anyio
+from anyio.abc import TaskGroup
 
 from fluxlit import log as logs
 from fluxlit.config.load import Loaded
@@ -24,18 +25,22 @@ from fluxlit.gateway.app import build_gateway
 from fluxlit.gateway.asgi import ASGIApp, Receive, Scope, Send
 from fluxlit.gateway.lifespan import lifespan
 from fluxlit.gateway.server.limits import Limits
-from fluxlit.gateway.server.listen import bind
+from fluxlit.gateway.server.listen import PrivateListener, bind
 from fluxlit.gateway.server.serve import Server
 from fluxlit.relay.client import Relay
 from fluxlit.sidecar.command import service
 from fluxlit.status import Snapshot, StatusBoard
 from fluxlit.supervisor import guardian
+from fluxlit.supervisor.control import Abilities, Control
 from fluxlit.supervisor.driver import ExitVerdict, Supervisor
 from fluxlit.supervisor.launcher import ProcessLauncher
 from fluxlit.supervisor.machine.budget import AUTO_TOTAL
+from fluxlit.supervisor.notify import Notifier, notifier
 from fluxlit.supervisor.reaper import OrphanReaper, become_subreaper
 from fluxlit.supervisor.settle import settled
+from fluxlit.supervisor.report import Reporter
 from fluxlit.supervisor.signals import receive_signals
+from fluxlit.supervisor.state import State, claim, places
 from fluxlit.target import load_app
 
 GUARD_MARGIN = 3.0
@@ -47,6 +52,9 @@ LEAST_NAP = 0.5
 """Seconds between two looks at idle connections, whatever the settings say."""
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where to reach ourselves when we listen everywhere."""
+
+_AT_THE_END = ExitStack()
+"""What must be given back however the process ends of its own will: the state directory."""
 
 log = logs.get_logger("fluxlit.daemon")
 
@@ -78,6 +86,7 @@ def main(loaded: Loaded) -> NoReturn:
 
 def _leave(status: int) -> NoReturn:
     logs.close()
+    _AT_THE_END.close()
     guardian.dismiss()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
@@ -87,9 +96,11 @@ def _leave(status: int) -> NoReturn:
 
 def _serve(loaded: Loaded) -> int:
     settings = settled(loaded.settings, Path.cwd())
-    # The address first: a busy port is told in milliseconds, and from here on clients wait in the
-    # backlog instead of being refused.
-    listeners = bind(settings.gateway)
+    manager = notifier(os.environ)
+    state = _claim_state(settings)
+    # The address before anything slow: a busy port is told in milliseconds, and from here on
+    # clients wait in the backlog instead of being refused.
+    listeners = bind(settings.gateway, os.environ)
     try:
         api = _load(settings)
     except BaseException:
@@ -99,12 +110,30 @@ def _serve(loaded: Loaded) -> int:
     for warning in loaded.warnings:
         log.warning("config.warning", message=warning)
     verdict = anyio.run(
-        _Daemon(settings, listeners, api).run,
+        _Daemon(settings, listeners, api, state, manager).run,
         backend=settings.backend,
         backend_options={"use_uvloop": True} if settings.backend == "asyncio" else {},
     )
     log.info("daemon.exited", status=verdict.status, reason=verdict.reason)
     return verdict.status
+
+
+def _claim_state(settings: Settings) -> State | None:
+    """Take the state directory, and end what a daemon that was killed in it has left behind."""
+    for place in places(settings, os.environ, Path.cwd()):
+        # Before anything is there: we may be killed at any moment from now on.
+        guardian.entrust(str(place.path))
+    state = claim(settings, os.environ, Path.cwd())
+    if state is None:
+        log.warning(
+            "daemon.without_state",
+            message="no folder can be written: no lock, no control socket; see state_dir",
+        )
+        return None
+    _AT_THE_END.callback(state.release)
+    guardian.sweep(state.former)
+    state.sign(os.environ.get(guardian.MARK, ""))
+    return state
 
 
 def _load(settings: Settings) -> ASGIApp:
@@ -138,8 +167,17 @@ def _stoppable() -> Generator[None, None, None]:
 class _Daemon:
     """Everything that runs at once, and the two orders: up and down."""
 
-    def __init__(self, settings: Settings, listeners: list[socket.socket], api: ASGIApp) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        listeners: list[socket.socket],
+        api: ASGIApp,
+        state: State | None = None,
+        manager: Notifier | None = None,
+    ) -> None:
         self._settings = settings
+        self._state = state
+        self._manager = manager
         self._listeners = listeners
         self._api = api
         self._board = StatusBoard()
@@ -155,7 +193,7 @@ class _Daemon:
         self._server = Server(gateway, listeners, settings.gateway, limits=limits)
         self._stopping = 0
         self._on_stop: Callable[[int], None] = lambda _number: None
-        self._on_roll: Callable[[], None] = lambda: None
+        self._supervisor: Supervisor | None = None
 
     async def run(self) -> ExitVerdict:
         """Up: signals, listener, API, services. Down: the supervisor's tables decide; then the API."""
@@ -166,6 +204,9 @@ class _Daemon:
             self._on_stop = lambda _number: tasks.cancel_scope.cancel()
             await tasks.start(receive_signals, self._signalled)
             _announce(self._settings, self._listeners)
+            if self._manager is not None:
+                tasks.start_soon(self._manager.run, self._board)
+            self._control(tasks)
             await tasks.start(self._server.serve)
             tasks.start_soon(self._reaper.run)
             tasks.start_soon(self._expire)
@@ -177,6 +218,31 @@ class _Daemon:
             await self._relay.aclose()
         return verdict
 
+    def _control(self, tasks: TaskGroup) -> None:
+        """Open the control socket; without one the daemon serves all the same."""
+        if self._state is None:
+            return
+        abilities = Abilities(
+            status=Reporter(self._settings, self._board, tuple(_addresses(self._listeners))),
+            stop=lambda: self._signalled(signal.SIGTERM),
+            drain=self._drain,
+            restart=self._roll,
+        )
+        try:
+            control = Control(self._state.listen(), abilities)
+        except OSError as error:
+            log.warning("daemon.without_control", message=error.strerror or str(error))
+            return
+        tasks.start_soon(control.serve)
+
+    def _drain(self) -> None:
+        if self._supervisor is not None:
+            self._supervisor.drain()
+
+    def _roll(self) -> None:
+        if self._supervisor is not None:
+            self._supervisor.roll()
+
     async def _expire(self) -> None:
         """Close idle connections to services on time, also when no request comes by to do it."""
         while True:
@@ -184,7 +250,8 @@ class _Daemon:
             await self._relay.expire()
 
     async def _supervise(self) -> ExitVerdict:
-        where = self._listeners[0].getsockname()
+        tcp = next(each for each in self._listeners if each.family != socket.AF_UNIX)
+        where = tcp.getsockname()
         spec = service(
             self._settings,
             directory=Path.cwd(),
@@ -200,7 +267,7 @@ class _Daemon:
             close_gateway=self._server.close,
         )
         self._on_stop = supervisor.signalled
-        self._on_roll = supervisor.roll
+        self._supervisor = supervisor
         return await supervisor.run()
 
     def _signalled(self, number: int) -> None:
@@ -208,7 +275,7 @@ class _Daemon:
         log.info("daemon.signal", signal=signal.Signals(number).name)
         if number not in STOPS:
             if number == signal.SIGUSR2:
-                self._on_roll()
+                self._roll()
             if number == signal.SIGUSR1:
                 faulthandler.dump_traceback()
             return
@@ -257,13 +324,31 @@ def _announce(settings: Settings, listeners: list[socket.socket]) -> None:
         target=settings.target,
     )
     for listener in listeners:
-        host, port, *_ = listener.getsockname()
-        url = own_address(host, port) + settings.gateway.root_path
-        docs = f"{url}{settings.gateway.api_prefix}/docs"
-        log.info(
-            "daemon.listening",
-            message=f"Open {url}/ in a browser; the API describes itself at {docs}",
-            host=host,
-            port=port,
-            url=f"{url}/",
-        )
+        if listener.family == socket.AF_UNIX:
+            log.info("daemon.listening", uds=_path(listener))
+        elif not isinstance(listener, PrivateListener):
+            host, port, *_ = listener.getsockname()
+            url = own_address(host, port) + settings.gateway.root_path
+            docs = f"{url}{settings.gateway.api_prefix}/docs"
+            log.info(
+                "daemon.listening",
+                message=f"Open {url}/ in a browser; the API describes itself at {docs}",
+                host=host,
+                port=port,
+                url=f"{url}/",
+            )
+
+
+def _addresses(listeners: list[socket.socket]) -> Iterator[str]:
+    """Where we listen, as users write it."""
+    for listener in listeners:
+        if listener.family == socket.AF_UNIX:
+            yield f"unix:{_path(listener)}"
+        elif not isinstance(listener, PrivateListener):
+            yield own_address(*listener.getsockname()[:2])
+
+
+def _path(listener: socket.socket) -> str:
+    name = listener.getsockname()
+    # The name of an abstract socket is bytes that begin with NUL, unix(7).
+    return f"@{name[1:].decode(errors='replace')}" if isinstance(name, bytes) else str(name)

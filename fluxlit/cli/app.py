@@ -9,8 +9,9 @@ from typing import Any
 
 import typer
 
-from fluxlit.cli import options
+from fluxlit.cli import control, options
 from fluxlit.cli.config import app as config_app
+from fluxlit.cli.status import status
 from fluxlit.config.arguments import as_flags
 from fluxlit.config.load import load
 from fluxlit.config.report import describe
@@ -69,6 +70,10 @@ def run(**given: object) -> None:
 def demo(**given: object) -> None:
     """Serve the demo application."""
     _serve({**given, "target": DEMO})
+
+
+for _command in (status, *control.COMMANDS):
+    app.command()(_command)
 
 
 def _serve(given: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
+from typing import TypeAlias
 
 from fluxlit.config.arguments import add_flags, as_flags
 from fluxlit.config.load import load
@@ -25,6 +26,10 @@ _MOST_HEAD = 64 * 1024
 
 # A server bound to every address is asked on the loopback one.
 _ASKED = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+Address: TypeAlias = tuple[str, int] | str
+"""Host and port, or the path of a Unix socket."""
 
 
 class Unhealthy(FluxlitError):  # noqa: N818 - a verdict, not a mishap
@@ -82,10 +87,13 @@ def _gateway(given: argparse.Namespace) -> Gateway:
 
 def check(gateway: Gateway, *, ready: bool, timeout: float) -> None:
     """Ask the daemon; Unhealthy unless it answers 200 within ``timeout`` seconds."""
-    if gateway.port == 0:
+    if gateway.fd:
+        raise Unhealthy("gateway.fd", "where an inherited socket listens is not known here")
+    if gateway.port == 0 and not gateway.uds:
         raise Unhealthy("gateway.port", "it is 0, so the port that the daemon took is not known")
     path = f"{gateway.api_prefix}/{'readyz' if ready else 'healthz'}"
-    address = (_ASKED.get(gateway.host, gateway.host), gateway.port)
+    address: Address = (_ASKED.get(gateway.host, gateway.host), gateway.port)
+    address = gateway.uds or address
     try:
         status = _status(address, path, monotonic() + timeout)
     except TimeoutError as exc:
@@ -96,15 +104,31 @@ def check(gateway: Gateway, *, ready: bool, timeout: float) -> None:
         raise Unhealthy(_name(address), f"{path} answers {status}")
 
 
-def _name(address: tuple[str, int]) -> str:
+def _name(address: Address) -> str:
+    if isinstance(address, str):
+        return f"unix:{address}"
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _status(address: tuple[str, int], path: str, deadline: float) -> str:
+def _connect(address: Address, timeout: float) -> socket.socket:
+    if not isinstance(address, str):
+        return socket.create_connection(address, timeout=timeout)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(timeout)
+        connection.connect(address)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _status(address: Address, path: str, deadline: float) -> str:
     """GET ``path`` and return the status of the answer (RFC 9112 section 4)."""
-    request = f"GET {path} HTTP/1.1\r\nHost: {_name(address)}\r\nConnection: close\r\n\r\n"
-    with socket.create_connection(address, timeout=_left(deadline)) as connection:
+    host = "localhost" if isinstance(address, str) else _name(address)
+    request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    with _connect(address, _left(deadline)) as connection:
         connection.sendall(request.encode("ascii"))
         line = _first_line(connection, deadline)
     version, _, rest = line.partition(" ")

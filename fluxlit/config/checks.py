@@ -99,8 +99,15 @@ def _target(settings: Settings) -> Verdict:
     return None if settings.target.strip() else (expected, "")
 
 
+def _one_address(settings: Settings) -> Verdict:
+    both = settings.gateway.fd and settings.gateway.uds
+    return ("either gateway.fd or gateway.uds", "set one of them") if both else None
+
+
 def _trust(settings: Settings) -> Verdict:
-    if settings.gateway.trust_proxy and not settings.gateway.forwarded_allow_ips:
+    gateway = settings.gateway
+    # The peers of a Unix socket have no address; whoever may open its file is the proxy.
+    if gateway.trust_proxy and not gateway.forwarded_allow_ips and not gateway.uds:
         hint = "set gateway.forwarded_allow_ips, e.g. 10.0.0.0/8; * if only proxies can reach it"
         return "the proxies to believe", hint
     return None
@@ -182,7 +189,8 @@ def _run_args(settings: Settings) -> Verdict:
 CHECKS: tuple[Check, ...] = (
     Check(("target",), _target),
     Check(("gateway.host",), _host),
-    Check(("gateway.trust_proxy", "gateway.forwarded_allow_ips"), _trust),
+    Check(("gateway.trust_proxy", "gateway.forwarded_allow_ips", "gateway.uds"), _trust),
+    Check(("gateway.fd", "gateway.uds"), _one_address),
     Check(("gateway.api_prefix",), _api_prefix),
     Check(("gateway.root_path", "gateway.api_prefix"), _root_path),
     Check(("relay.websocket_ping_interval", "relay.websocket_ping_timeout"), _ping),

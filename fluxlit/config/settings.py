@@ -74,6 +74,19 @@ class Gateway:
         flag="--port",
         env=("FLUXLIT_GATEWAY_PORT", "PORT"),
     )
+    uds: str = setting(
+        "",
+        Kind.TEXT,
+        "Unix socket to listen on instead of host and port",
+        flag="--uds",
+    )
+    fd: int = setting(
+        0,
+        Kind.COUNT,
+        "Inherited socket (a descriptor) to listen on instead; 0: none",
+        flag="--fd",
+        least=0,
+    )
     root_path: str = setting(
         "",
         Kind.PREFIX,
@@ -310,6 +323,12 @@ class Settings:
         Kind.FLAG,
         "Show details of errors to users and in the log",
         flag="--debug/--no-debug",
+    )
+    state_dir: str = setting(
+        "",
+        Kind.TEXT,
+        "Folder for the lock and the control socket; empty: a private one is made",
+        flag="--state-dir",
     )
     gateway: Gateway = field(default_factory=Gateway)
     relay: Relay = field(default_factory=Relay)

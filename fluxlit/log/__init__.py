@@ -20,6 +20,7 @@ from fluxlit.log import standard
 from fluxlit.log.chain import Event
 from fluxlit.log.outlet import Outlet
 from fluxlit.log.redaction import Redaction, redact_path
+from fluxlit.log.tail import Tail
 
 __all__ = [
     "Logger",
@@ -30,6 +31,7 @@ __all__ = [
     "redact_path",
     "redact_query",
     "set_level",
+    "tail",
 ]
 
 Logger: TypeAlias = structlog.typing.FilteringBoundLogger
@@ -82,6 +84,11 @@ def set_level(level: str) -> None:
 def dropped() -> int:
     """How many lines were never written since configure()."""
     return _outlet.sink.dropped if _outlet is not None else 0
+
+
+def tail() -> Tail:
+    """The last lines that were written since configure()."""
+    return _outlet.tail if _outlet is not None else Tail()
 
 
 def redact_query(query: bytes | str) -> str:

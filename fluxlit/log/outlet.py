@@ -15,6 +15,7 @@ from fluxlit.log.chain import LEVELS, Event, Threshold, add_origin, steps
 from fluxlit.log.redaction import Redaction
 from fluxlit.log.render import ConsoleLines, Renderer, encoded, json_line
 from fluxlit.log.sink import Sink
+from fluxlit.log.tail import Tail
 
 
 class Outlet:
@@ -25,6 +26,7 @@ class Outlet:
         self.threshold = Threshold(settings.level)
         self._render = renderer(settings.format, stream, self.redaction)
         self.sink = Sink(descriptor(stream), self._dropped_line)
+        self.tail = Tail()
         self.chain: list[Any] = [*steps(self.threshold), self.deliver]
 
     def deliver(self, logger: Any, method: str, event: Event) -> Event:  # noqa: ANN401, ARG002 - structlog's form
@@ -33,8 +35,10 @@ class Outlet:
             line = self._render(event)
         except Exception as error:  # noqa: BLE001 - a log call must not fail where it stands
             line = _unrenderable(event, error)
+        encoded_line = encoded(line)
+        self.tail.put(encoded_line)
         urgent = LEVELS.get(event.get("level", ""), 0) >= LEVELS["error"]
-        self.sink.put(encoded(line) + b"\n", urgent=urgent)
+        self.sink.put(encoded_line + b"\n", urgent=urgent)
         raise structlog.DropEvent
 
     def set_level(self, level: str) -> None:

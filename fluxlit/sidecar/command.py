@@ -6,6 +6,8 @@ only, XSRF and CORS protection on) must not depend on those. Only options that e
 Streamlit knows (1.57 and later) are flags: an unknown flag ends the process with status 2.
 """
 
+import os
+import pwd
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -120,6 +122,7 @@ def _environment(
     return {
         **_DEFAULTS,
         **inherited,
+        **_home(inherited),
         **_FIXED,
         **_shared_secret(settings),
         variables.APP: absolute(settings.target, directory),
@@ -134,6 +137,17 @@ def _shared_secret(settings: Settings) -> dict[str, str]:
     """What signs the cookies of a login: the same for all replicas, and for whoever follows them."""
     secret = settings.sidecar.cookie_secret
     return {variables.COOKIES_SIGNED_BY: secret} if secret else {}
+
+
+def _home(environ: Mapping[str, str]) -> dict[str, str]:
+    """A home for a user without one: Streamlit does not start where it finds none (measured)."""
+    if environ.get("HOME"):
+        return {}
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        return {"HOME": environ.get("TMPDIR") or "/tmp"}  # noqa: S108 - only a name to look below
+    return {}
 
 
 def _is_inherited(name: str, secrets: frozenset[str]) -> bool:

@@ -71,6 +71,11 @@ class StopAsked(DaemonEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class DrainAsked(DaemonEvent):
+    """Serve on, but tell load balancers to look away, until a stop is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
 class QuitAsked(DaemonEvent):
     """QUIT: stop fast, without drain."""
 
@@ -104,6 +109,7 @@ EVENTS: tuple[type[DaemonEvent], ...] = (
     NoneReady,
     GaveUp,
     StopAsked,
+    DrainAsked,
     QuitAsked,
     Drained,
     SlotsDown,
@@ -183,6 +189,25 @@ def _stop(daemon: Daemon, event: StopAsked, policy: Policy) -> Step:
     return _enter(asked, _P.LAME_DUCK, event.at, deadline=deadline), (KeepSlots(),)
 
 
+def _look_away(daemon: Daemon, event: DrainAsked, _policy: Policy) -> Step:
+    """For any length of time, so whatever dies meanwhile is started again."""
+    return _enter(daemon, _P.LAME_DUCK, event.at), ()
+
+
+def _stop_duck(daemon: Daemon, event: StopAsked, policy: Policy) -> Step:
+    """The first stop of a daemon that was told to drain finds load balancers looking away already."""
+    if daemon.signals:
+        return _hurry(daemon, event, policy)
+    after, commands = _drain(replace(daemon, signals=1), event, policy)
+    return after, (KeepSlots(), *commands)
+
+
+def _duck_gave_up(daemon: Daemon, event: GaveUp, policy: Policy) -> Step:
+    if policy.sidecar.on_give_up == "hold":
+        return replace(daemon, reason=event.reason), ()
+    return _gave_up(daemon, event, policy)
+
+
 def _drain(daemon: Daemon, event: DaemonEvent, policy: Policy) -> Step:
     deadline = event.at + policy.budget.drain
     return _enter(daemon, _P.DRAINING, event.at, deadline=deadline), (Drain(),)
@@ -247,7 +272,11 @@ TABLE: Rows[DaemonPhase, Step] = {
     **spread([_P.DEGRADED, _P.FAILED], [GaveUp], _row(_stay)),
     **spread(_SERVING, [StopAsked], _row(_stop, _P.LAME_DUCK, _P.DRAINING)),
     **spread([*_SERVING, *_LEAVING], [QuitAsked], _row(_hurry, _P.STOPPING)),
-    **spread(_LEAVING, [StopAsked], _row(_hurry, _P.STOPPING)),
+    **spread(_SERVING, [DrainAsked], _row(_look_away, _P.LAME_DUCK)),
+    **spread([*_LEAVING, _P.STOPPING], [DrainAsked], _row(_stay)),
+    (_P.LAME_DUCK, GaveUp): _row(_duck_gave_up, _P.STOPPING),
+    (_P.LAME_DUCK, StopAsked): _row(_stop_duck, _P.DRAINING, _P.STOPPING),
+    (_P.DRAINING, StopAsked): _row(_hurry, _P.STOPPING),
     **spread(_LEAVING, _STANDINGS, _row(_stay)),
     (_P.LAME_DUCK, DeadlinePassed): _row(_drain, _P.DRAINING),
     **spread([_P.DRAINING], [Drained, DeadlinePassed], _row(_end, _P.STOPPING)),
@@ -260,7 +289,7 @@ TABLE: Rows[DaemonPhase, Step] = {
 }
 
 IMPOSSIBLE: Cells[DaemonPhase] = (
-    cells([_P.BOOT], *_STANDINGS, GaveUp, StopAsked, QuitAsked, Drained)
+    cells([_P.BOOT], *_STANDINGS, GaveUp, StopAsked, DrainAsked, QuitAsked, Drained)
     | cells([_P.BOOT, *_SERVING], SlotsDown, GatewayClosed, DeadlinePassed)
     | cells([*_SERVING, *_LEAVING, _P.STOPPING], Booted)
     | cells([*_SERVING, _P.LAME_DUCK], Drained)
@@ -272,7 +301,7 @@ IMPOSSIBLE: Cells[DaemonPhase] = (
     | cells([_P.READY], GaveUp)
     | cells(_LEAVING, SlotsDown, GatewayClosed)
     # A slot that starts nothing any more has nothing to give up.
-    | cells([*_LEAVING, _P.STOPPING], GaveUp)
+    | cells([_P.DRAINING, _P.STOPPING], GaveUp)
     | cells([_P.STOPPING], AllReady, SomeReady)
     | cells([_P.EXITED], *EVENTS)
 )

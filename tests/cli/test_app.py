@@ -23,6 +23,12 @@ COMMANDS = (
     ("config", "show"),
     ("config", "schema"),
     ("healthcheck",),
+    ("status",),
+    ("stop",),
+    ("drain",),
+    ("restart",),
+    ("reload",),
+    ("logs",),
 )
 
 
@@ -82,7 +88,11 @@ def test_wrong_settings(tmp_path: Path) -> None:
 
 def test_completion(tmp_path: Path) -> None:
     """A shell is told the commands and the flags."""
-    variables = {"_FLUXLIT_COMPLETE": "complete_bash", "COMP_CWORD": "1", "COMP_WORDS": "fluxlit r"}
+    variables = {
+        "_FLUXLIT_COMPLETE": "complete_bash",
+        "COMP_CWORD": "1",
+        "COMP_WORDS": "fluxlit ru",
+    }
     assert fluxlit(tmp_path, variables=variables).stdout.split() == ["run"]
     variables |= {"COMP_CWORD": "2", "COMP_WORDS": "fluxlit run --po"}
     assert fluxlit(tmp_path, variables=variables).stdout.split() == ["--port"]

@@ -189,3 +189,27 @@ def test_it_imports_little(tmp_path: Path) -> None:
     assert "fluxlit" in loaded
     assert loaded - set(sys.stdlib_module_names) - site == {"fluxlit", "__main__"} & loaded
     assert loaded.isdisjoint({"typer", "fastapi", "pydantic", "anyio", "asyncio", "http", "email"})
+
+
+def test_a_unix_socket_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The socket of gateway.uds, under the host localhost; an inherited one cannot be known."""
+    monkeypatch.chdir(tmp_path)
+    check, unhealthy = healthcheck.check, healthcheck.Unhealthy
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("s")
+        server.listen()
+
+        def answer() -> None:
+            client, _ = server.accept()
+            with client:
+                assert b"Host: localhost\r\n" in client.recv(4096)
+                client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        check(Gateway(uds="s"), ready=True, timeout=5)
+        thread.join(5)
+    with pytest.raises(unhealthy, match="unix:missing: No such file"):
+        check(Gateway(uds="missing"), ready=True, timeout=5)
+    with pytest.raises(unhealthy, match=r"gateway\.fd"):
+        check(Gateway(fd=7), ready=True, timeout=5)

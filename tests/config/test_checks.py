@@ -43,6 +43,17 @@ def test_trust_needs_a_list() -> None:
     assert check(gateway__trust_proxy=True, gateway__forwarded_allow_ips=("*",)) == []
 
 
+def test_over_a_unix_socket_trust_needs_no_list() -> None:
+    """Its peers have no address; its file says who may connect."""
+    assert check(gateway__trust_proxy=True, gateway__uds="/run/app.sock") == []
+
+
+def test_one_address_at_a_time() -> None:
+    """An inherited socket and a Unix socket exclude each other."""
+    (problem,) = check(gateway__fd=3, gateway__uds="/run/app.sock")
+    assert problem.expected == "either gateway.fd or gateway.uds"
+
+
 @pytest.mark.parametrize("reserved", RESERVED)
 def test_the_api_keeps_off_reserved_paths(reserved: str) -> None:
     """An API at, below or around a path of Streamlit's would hide it."""

@@ -149,6 +149,15 @@ def test_the_users_own_variables_reach_the_child() -> None:
         assert environment[name] == value
 
 
+def test_a_user_without_a_home_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number that no passwd entry names, as container platforms assign; Streamlit would not start."""
+    assert "HOME" not in spec().environment
+    monkeypatch.setattr(os, "getuid", lambda: 2_000_000_000)
+    assert spec().environment["HOME"] == "/tmp"
+    assert spec(HOME="", TMPDIR="/scratch").environment["HOME"] == "/scratch"
+    assert spec(HOME="/home/me").environment["HOME"] == "/home/me"
+
+
 def test_an_inherited_trust_in_everybody_is_replaced() -> None:
     """FORWARDED_ALLOW_IPS=* would let browsers choose st.context.ip_address."""
     assert spec(FORWARDED_ALLOW_IPS="*").environment["FORWARDED_ALLOW_IPS"] == "127.0.0.1,::1"

@@ -17,7 +17,7 @@ import os, subprocess, sys
 import pytest
 
 from fluxlit.supervisor import guardian, init
-guardian.guard()
+guardian.begin()
 inside = subprocess.Popen(["sleep", "600"])
 outside = subprocess.Popen(["sleep", "600"], start_new_session=True)
 print(guardian._guardian, inside.pid, outside.pid, os.environ[guardian.MARK], flush=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxlit.supervisor import procfs
+from fluxlit.supervisor import init, procfs
 from fluxlit.supervisor.init import HELD, hold_signals, split
 from tests.programs import command
 
@@ -167,3 +167,17 @@ def test_it_imports_only_the_standard_library() -> None:
     ours = {name for name in found.split() if name.startswith("fluxlit")}
     assert ours == {"fluxlit", "fluxlit.supervisor", "fluxlit.supervisor.init"}
     assert not {"anyio", "structlog", "trio", "asyncio", "subprocess"} & set(found.split())
+
+
+def test_what_a_manager_meant_for_pid_1_is_meant_for_the_daemon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Outside of the container LISTEN_PID was made for the process that became its PID 1."""
+    monkeypatch.setenv("LISTEN_PID", "1")
+    monkeypatch.setenv("WATCHDOG_PID", "77")
+    init._hand_over("LISTEN_PID")
+    init._hand_over("WATCHDOG_PID")
+    init._hand_over("NO_SUCH_VARIABLE")
+    assert os.environ["LISTEN_PID"] == str(os.getpid())
+    assert os.environ["WATCHDOG_PID"] == "77"
+    assert "NO_SUCH_VARIABLE" not in os.environ

@@ -87,6 +87,7 @@ class Daemon:
         module: str = "fluxlit.supervisor",
         prefix: Sequence[str] = (),
         port: int | None = 0,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.folder = folder
         self.mark = uuid.uuid4().hex
@@ -97,7 +98,8 @@ class Daemon:
         clean = {
             k: v
             for k, v in os.environ.items()
-            if not k.startswith(("FLUXLIT_", "STREAMLIT_")) and k != "PORT"
+            if not k.startswith(("FLUXLIT_", "STREAMLIT_"))
+            and k not in {"PORT", "XDG_RUNTIME_DIR", "RUNTIME_DIRECTORY"}
         }
         self.process = subprocess.Popen(
             [*prefix, sys.executable, "-m", module, *arguments],
@@ -112,6 +114,7 @@ class Daemon:
                 MARK: self.mark,
             },
             stdin=subprocess.DEVNULL,
+            pass_fds=pass_fds,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -165,10 +165,11 @@ def nothing(_: Connection) -> None:
     """Nobody asked to be told."""
 
 
-def address(name: Callable[[], tuple[Any, ...]]) -> tuple[str, int] | None:
-    """The host and port of one end; None when it is gone already."""
+def address(name: Callable[[], Any]) -> tuple[str, int] | None:
+    """The host and port of one end; None when it is gone already, and on a Unix socket."""
     try:
-        host, port = name()[:2]
-    except (OSError, ValueError):
+        found: tuple[Any, ...] | str | bytes = name()
+    except OSError:
         return None
-    return str(host), int(port)
+    # The name of a Unix socket is its path, a str, or bytes for an abstract one.
+    return (str(found[0]), int(found[1])) if isinstance(found, tuple) else None

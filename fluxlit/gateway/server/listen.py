@@ -3,10 +3,13 @@
 import errno
 import os
 import socket
+from collections.abc import MutableMapping
 from contextlib import suppress
 
 from fluxlit.config.settings import Gateway
 from fluxlit.errors import BindError
+from fluxlit.gateway.server.inherited import activated, inherited
+from fluxlit.gateway.server.unix import open_unix
 
 BACKLOG = 2048
 """Connections the kernel holds for us; it cuts this to net.core.somaxconn."""
@@ -20,12 +23,40 @@ REASONS = {
 Address = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
 
 
-def bind(gateway: Gateway) -> list[socket.socket]:
-    """Listen on every address the host resolves to; port 0 takes one free port for all of them.
+class PrivateListener(socket.socket):
+    """A loopback socket that only our own processes are told of: the pages reach the API through it."""
 
-    The sockets are non-blocking and not inherited by children. Raises BindError with one sentence that
-    names the address; nothing stays open then.
+
+def bind(gateway: Gateway, environ: MutableMapping[str, str] | None = None) -> list[socket.socket]:
+    """Listen where we were told to: on sockets from systemd, on ``fd``, on ``uds``, or on host and port.
+
+    The first of these that is given counts. Without any TCP socket among them a PrivateListener is
+    added. The sockets are non-blocking and not inherited by children. Raises BindError with one
+    sentence that names the address; nothing stays open then.
     """
+    listeners = activated({} if environ is None else environ)
+    if not listeners and gateway.fd:
+        listeners = [inherited(gateway.fd)]
+    elif not listeners and gateway.uds:
+        listeners.append(open_unix(gateway.uds))
+    elif not listeners:
+        return bind_tcp(gateway)
+    if all(listener.family == socket.AF_UNIX for listener in listeners):
+        try:
+            listeners.append(_private())
+        except BaseException:
+            for listener in listeners:
+                listener.close()
+            raise
+    return listeners
+
+
+def _private() -> socket.socket:
+    return _listen(PrivateListener(socket.AF_INET, socket.SOCK_STREAM), ("127.0.0.1", 0))
+
+
+def bind_tcp(gateway: Gateway) -> list[socket.socket]:
+    """Listen on every address the host resolves to; port 0 takes one free port for all of them."""
     listeners: list[socket.socket] = []
     port = gateway.port
     try:
@@ -55,11 +86,17 @@ def resolve(host: str, port: int) -> list[Address]:
 
 def open_listener(family: int, address: tuple[str | int, ...]) -> socket.socket:
     """One listening socket."""
-    listener: socket.socket | None = None
     try:
         listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise BindError(sentence(address, error)) from error
+    return _listen(listener, address)
+
+
+def _listen(listener: socket.socket, address: tuple[str | int, ...]) -> socket.socket:
+    try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
+        if listener.family == socket.AF_INET6:
             # IPv4 is listened on by its own socket, or not at all.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -67,9 +104,8 @@ def open_listener(family: int, address: tuple[str | int, ...]) -> socket.socket:
         listener.bind(address)
         listener.listen(BACKLOG)
     except (OSError, OverflowError) as error:
-        if listener is not None:
-            with suppress(OSError):
-                listener.close()
+        with suppress(OSError):
+            listener.close()
         raise BindError(sentence(address, error)) from error
     return listener
 

@@ -3,12 +3,13 @@
 import errno
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
 from fluxlit.config.settings import Gateway
 from fluxlit.errors import BindError
-from fluxlit.gateway.server.listen import bind, sentence
+from fluxlit.gateway.server.listen import PrivateListener, bind, sentence
 
 
 def test_port_zero_takes_a_free_port_that_listens() -> None:
@@ -72,3 +73,25 @@ def test_host_of_several_addresses_gets_one_port_on_each() -> None:
     finally:
         for listener in listeners:
             listener.close()
+
+
+def test_a_unix_socket_alone_gets_a_private_loopback_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pages reach the API over TCP; nobody else is told of that address."""
+    monkeypatch.chdir(tmp_path)
+    public, private = bind(Gateway(uds="s", port=1))
+    with public, private:
+        assert public.family == socket.AF_UNIX
+        assert isinstance(private, PrivateListener)
+        assert private.getsockname()[0] == "127.0.0.1"
+    assert not (tmp_path / "s").exists()
+
+
+def test_an_inherited_tcp_socket_is_enough() -> None:
+    """Pages can use it too."""
+    with socket.create_server(("127.0.0.1", 0)) as parent:
+        port = parent.getsockname()[1]
+        (listener,) = bind(Gateway(fd=os.dup(parent.fileno())))
+    with listener:
+        assert listener.getsockname()[1] == port

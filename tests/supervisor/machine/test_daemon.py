@@ -14,6 +14,7 @@ from fluxlit.supervisor.machine.daemon import (
     Daemon,
     DaemonEvent,
     DeadlinePassed,
+    DrainAsked,
     Drained,
     GatewayClosed,
     GaveUp,
@@ -121,6 +122,32 @@ def test_the_third_signal_kills_and_sets_the_status() -> None:
     assert asked == (ask.KillSlots(1.0),)
     assert after.status == 130
     assert after.deadline == pytest.approx(11.2)
+
+
+def test_a_daemon_told_to_drain_serves_on_without_end() -> None:
+    """Load balancers look away; nothing is stopped, nothing is forbidden to start, no deadline runs."""
+    after, asked = play(*UP, DrainAsked(10.0))
+    assert (after.phase, after.deadline, asked) == (DaemonPhase.LAME_DUCK, None, ())
+    again, asked = play(*UP, DrainAsked(10.0), NoneReady(11.0), AllReady(12.0), DrainAsked(13.0))
+    assert (again, asked) == (after, ())
+
+
+def test_a_stop_after_drain_is_the_first_one() -> None:
+    """It drains what is in flight without another lame duck; the next one hurries."""
+    stopped = (*UP, DrainAsked(10.0), StopAsked(20.0, TERM))
+    after, asked = play(*stopped, policy=PATIENT)
+    assert (after.phase, after.signals) == (DaemonPhase.DRAINING, 1)
+    assert asked == (ask.KeepSlots(), ask.Drain())
+    assert play(*stopped, StopAsked(21.0, TERM))[0].phase is DaemonPhase.STOPPING
+
+
+def test_giving_up_while_told_to_drain() -> None:
+    """Ends with 69, or holds on draining."""
+    given_up = (*UP, DrainAsked(10.0), GaveUp(30.0, "ui exited"))
+    after, _ = play(*given_up)
+    assert (after.phase, after.status) == (DaemonPhase.STOPPING, ExitStatus.GAVE_UP)
+    held, _ = play(*given_up, policy=HOLDING)
+    assert (held.phase, held.reason) == (DaemonPhase.LAME_DUCK, "ui exited")
 
 
 def test_quit_does_not_drain() -> None:
