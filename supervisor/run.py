@@ -20,8 +20,10 @@ from fluxlit.config.load import Loaded
 from fluxlit.config.report import describe
 from fluxlit.config.settings import Settings
 from fluxlit.errors import ExitStatus, FluxlitError, ImpossibleEventError
+from fluxlit.gateway import library
 from fluxlit.gateway.app import build_gateway
 from fluxlit.gateway.asgi import ASGIApp, Receive, Scope, Send
+from fluxlit.gateway.assets import Assets
 from fluxlit.gateway.lifespan import lifespan
 from fluxlit.gateway.server.limits import Limits
 from fluxlit.gateway.server.listen import bind
@@ -145,7 +147,9 @@ class _Daemon:
         self._reaper = OrphanReaper()
         self._relay = Relay(settings.relay, max_message=settings.gateway.max_websocket_message)
         self._gate = _Gate()
-        gateway = build_gateway(settings, self._board, self._gate, self._relay)
+        folder = library.find() if settings.assets.enabled else None
+        self._assets = Assets.of(folder, settings.assets.memory)
+        gateway = build_gateway(settings, self._board, self._gate, self._relay, assets=self._assets)
         limits = Limits(
             idle=settings.gateway.keep_alive_timeout,
             ping=settings.relay.websocket_ping_interval,
@@ -167,6 +171,8 @@ class _Daemon:
             await tasks.start(self._server.serve)
             tasks.start_soon(self._reaper.run)
             tasks.start_soon(self._expire)
+            if self._assets is not None:
+                tasks.start_soon(self._assets.run, self._board)
             async with lifespan(self._api) as api:
                 self._gate.open(api)
                 verdict = await self._supervise()
