@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, CDPSession, sync_playwright
+from playwright.sync_api import Browser, CDPSession, TimeoutError, sync_playwright  # noqa: A004
 
 from tests.browser.conftest import ARGUMENTS
 from tests.system.daemon import Daemon
@@ -39,7 +39,21 @@ class Load:
     requests: float = 0.0
 
 
-def load(chromium: Browser, url: str) -> Load:
+def load(chromium: Browser, url: str, attempts: int = 3) -> Load:
+    """One load that arrives: Chromium under emulation forgets one now and then.
+
+    Measured: about 1 in 30 never finishes with either server, though all was sent.
+    """
+    try:
+        return _load(chromium, url)
+    except TimeoutError:
+        if attempts == 1:
+            raise
+        print(f"<!-- a load of {url} did not arrive, once more -->")
+        return load(chromium, url, attempts - 1)
+
+
+def _load(chromium: Browser, url: str) -> Load:
     """Open the demo in a tab without any cache and wait until the network is idle."""
     context = chromium.new_context(viewport={"width": 1200, "height": 800})
     page = context.new_page()
