@@ -21,8 +21,10 @@ from fluxlit.config.load import Loaded
 from fluxlit.config.report import describe
 from fluxlit.config.settings import Settings
 from fluxlit.errors import ExitStatus, FluxlitError, ImpossibleEventError
+from fluxlit.gateway import library
 from fluxlit.gateway.app import build_gateway
 from fluxlit.gateway.asgi import ASGIApp, Receive, Scope, Send
+from fluxlit.gateway.assets import Assets
 from fluxlit.gateway.lifespan import lifespan
 from fluxlit.gateway.server.limits import Limits
 from fluxlit.gateway.server.listen import PrivateListener, bind
@@ -37,8 +39,8 @@ from fluxlit.supervisor.launcher import ProcessLauncher
 from fluxlit.supervisor.machine.budget import AUTO_TOTAL
 from fluxlit.supervisor.notify import Notifier, notifier
 from fluxlit.supervisor.reaper import OrphanReaper, become_subreaper
-from fluxlit.supervisor.settle import settled
 from fluxlit.supervisor.report import Reporter
+from fluxlit.supervisor.settle import settled
 from fluxlit.supervisor.signals import receive_signals
 from fluxlit.supervisor.state import State, claim, places
 from fluxlit.target import load_app
@@ -184,7 +186,9 @@ class _Daemon:
         self._reaper = OrphanReaper()
         self._relay = Relay(settings.relay, max_message=settings.gateway.max_websocket_message)
         self._gate = _Gate()
-        gateway = build_gateway(settings, self._board, self._gate, self._relay)
+        folder = library.find() if settings.assets.enabled else None
+        self._assets = Assets.of(folder, settings.assets.memory)
+        gateway = build_gateway(settings, self._board, self._gate, self._relay, assets=self._assets)
         limits = Limits(
             idle=settings.gateway.keep_alive_timeout,
             ping=settings.relay.websocket_ping_interval,
@@ -210,6 +214,8 @@ class _Daemon:
             await tasks.start(self._server.serve)
             tasks.start_soon(self._reaper.run)
             tasks.start_soon(self._expire)
+            if self._assets is not None:
+                tasks.start_soon(self._assets.run, self._board)
             async with lifespan(self._api) as api:
                 self._gate.open(api)
                 verdict = await self._supervise()

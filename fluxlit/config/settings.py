@@ -180,6 +180,23 @@ class Relay:
 
 
 @dataclass(frozen=True, slots=True)
+class Assets:
+    """Streamlit's own page and scripts, served by the daemon itself."""
+
+    enabled: bool = setting(
+        True,
+        Kind.FLAG,
+        "Serve them packed (br, zstd, gzip) and lasting, also while Streamlit restarts",
+    )
+    memory: int = setting(
+        16_777_216,
+        Kind.BYTES,
+        "What is kept of them; a page needs 1 MB, all of Streamlit's files packed are 9 MB",
+        least=0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Sidecar:
     """The Streamlit process and how it is kept alive."""
 
@@ -332,6 +349,7 @@ class Settings:
     )
     gateway: Gateway = field(default_factory=Gateway)
     relay: Relay = field(default_factory=Relay)
+    assets: Assets = field(default_factory=Assets)
     sidecar: Sidecar = field(default_factory=Sidecar)
     shutdown: Shutdown = field(default_factory=Shutdown)
     log: Log = field(default_factory=Log)

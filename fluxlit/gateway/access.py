@@ -15,6 +15,10 @@ from fluxlit.protocol.headers import Headers, first, values
 CLIENT_LEFT = 499
 """What nginx logs for a client that left before the answer; never sent to anybody."""
 
+ASSET = "asset"
+"""The route of Streamlit's own files: a page has a hundred of them, and nobody reports one by its id;
+without it a cold load is 4 KB shorter (measured)."""
+
 log = get_logger("fluxlit.gateway")
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -45,7 +49,7 @@ class _Dates:
 class Exchange:
     """One exchange with a client: everything sent goes through here and is counted.
 
-    Adds X-Request-ID to every answer, and Date where it is missing (the server adds none, so that
+    Adds X-Request-ID to every answer except assets, and Date where it is missing (the server adds none, so that
     a relayed answer does not have two).
     """
 
@@ -116,7 +120,8 @@ class Exchange:
     def _headed(self, headers: Headers) -> list[tuple[bytes, bytes]]:
         kept = [(name.lower(), value) for name, value in headers]
         kept = [field for field in kept if field[0] != b"x-request-id"]
-        kept.append((b"x-request-id", self.request_id))
+        if self.route != ASSET:
+            kept.append((b"x-request-id", self.request_id))
         if first(kept, b"date") is None:
             kept.append((b"date", self._dates.now()))
         return kept

@@ -10,12 +10,13 @@ from structlog.contextvars import bound_contextvars
 
 from fluxlit.config.settings import Settings
 from fluxlit.gateway import answers, ops
-from fluxlit.gateway.access import Exchange
+from fluxlit.gateway.access import ASSET, Exchange
 from fluxlit.gateway.admission import Request, Rules
 from fluxlit.gateway.asgi import ASGIApp, Receive, Scope, Send, raw_path
+from fluxlit.gateway.assets import Assets, Question
 from fluxlit.gateway.http import Ask, HttpRelay
 from fluxlit.gateway.inbox import discard
-from fluxlit.gateway.parking import NotReady, Parking
+from fluxlit.gateway.parking import CLOSED, NotReady, Parking
 from fluxlit.gateway.placement import Placement
 from fluxlit.gateway.websocket import WebsocketRelay
 from fluxlit.log import get_logger
@@ -40,14 +41,16 @@ def build_gateway(
     api: ASGIApp | None,
     relay: Relay,
     *,
+    assets: Assets | None = None,
     random: Callable[[], float] = random.random,  # jitter only
 ) -> ASGIApp:
     """The gateway as an ASGI application; its own lifespan is answered at once.
 
     ``api`` is served below ``gateway.api_prefix`` with a root_path that tells it so; None answers
-    404 there, except to probes. Raises ValueError for settings that no configuration lets through.
+    404 there, except to probes. ``assets`` answers in the sidecar's place where it can. Raises
+    ValueError for settings that no configuration lets through.
     """
-    return Gateway(settings, board, api, relay, random)
+    return Gateway(settings, board, api, relay, assets, random)
 
 
 class Gateway:
@@ -59,9 +62,11 @@ class Gateway:
         board: StatusBoard,
         api: ASGIApp | None,
         relay: Relay,
+        assets: Assets | None,
         random: Callable[[], float],
     ) -> None:
         self._settings = settings
+        self._assets = assets
         self._board = board
         self._api = api
         # One name a process: a request that meets it again runs in a circle (RFC 9110 7.6.3).
@@ -112,7 +117,8 @@ class Gateway:
             case ToApi():
                 await self._to_api(scope, request, receive, exchange)
             case ToUi(raw):
-                await self._to_ui(scope, request, raw, receive, exchange)
+                if scope["type"] != "http" or not await self._asset(request, raw, exchange):
+                    await self._to_ui(scope, request, raw, receive, exchange)
             case ToOps(probe):
                 answer = ops.answer(probe, self._board.snapshot)
                 await answers.send_http(answer, exchange.send, head_only=request.method == "HEAD")
@@ -135,6 +141,24 @@ class Gateway:
         count = self._board.request if scope["type"] == "http" else self._board.session
         with count(API):
             await self._api(inner, receive, exchange.send)
+
+    async def _asset(self, request: Request, raw: bytes, exchange: Exchange) -> bool:
+        """Answer for the sidecar if that is possible.
+
+        Files are there in every phase. The page is not: without an instance it would show a
+        connection error, where the waiting page says what is going on.
+        """
+        if self._assets is None:
+            return False
+        snapshot = self._board.snapshot
+        page = snapshot.daemon not in CLOSED and bool(snapshot.ready("ui"))
+        question = Question(request.method, raw, request.headers, page)
+        answer = await self._assets.answer(question)
+        if answer is None:
+            return False
+        exchange.route = ASSET
+        await answers.send_http(answer, exchange.send, head_only=request.method == "HEAD")
+        return True
 
     async def _to_ui(
         self, scope: Scope, request: Request, raw: bytes, receive: Receive, exchange: Exchange

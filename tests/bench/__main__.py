@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.bench.load import echo_lanes, get_lanes, rate
+from tests.bench.pageload import page_load
 from tests.system.daemon import Daemon
 
 ROUNDS = int(os.environ.get("FLUXLIT_BENCH_ROUNDS", "5"))
@@ -46,7 +47,7 @@ def median(measure: Callable[[], float]) -> float:
 def row(what: str, ours: float, theirs: float, unit: str, peer_name: str) -> None:
     """One line of the table."""
     print(
-        f"| {what} | {ours:,.1f} {unit} | {theirs:,.1f} {unit} ({peer_name}) | {ours / theirs:.2f} |",
+        f"| {what} | {ours:,.2f} {unit} | {theirs:,.2f} {unit} ({peer_name}) | {ours / theirs:.2f} |",
         flush=True,
     )
 
@@ -193,6 +194,9 @@ def main() -> None:
             relay_rates(backend)
         for backend in ("asyncio", "trio"):
             life(folder, backend, start)
+        place = folder / "page"
+        place.mkdir()
+        page_load(place, row)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from dataclasses import replace
 from fluxlit.config.settings import Settings
 from fluxlit.gateway.app import build_gateway
 from fluxlit.gateway.asgi import ASGIApp
+from fluxlit.gateway.assets import Assets
 from fluxlit.status import (
     DaemonPhase,
     Endpoint,
@@ -49,9 +50,15 @@ def gateway_of(
     board: StatusBoard | None = None,
     api: ASGIApp | None = None,
     settings: Settings | None = None,
+    assets: Assets | None = None,
 ) -> ASGIApp:
     """A gateway over doubles, with no jitter."""
     relay = (fake or FakeRelay()).relay
     return build_gateway(
-        settings or Settings(), board or board_of(), api, relay, random=lambda: 0.5
+        settings or Settings(),
+        board or board_of(),
+        api,
+        relay,
+        assets=assets,
+        random=lambda: 0.5,
     )
