@@ -14,7 +14,7 @@ from fluxlit.gateway.access import Exchange
 from fluxlit.gateway.admission import Request, Rules
 from fluxlit.gateway.asgi import ASGIApp, Receive, Scope, Send, raw_path
 from fluxlit.gateway.http import Ask, HttpRelay
-from fluxlit.gateway.inbox import discard
+from fluxlit.gateway.inbox import WATCH, discard
 from fluxlit.gateway.parking import NotReady, Parking
 from fluxlit.gateway.websocket import WebsocketRelay
 from fluxlit.log import get_logger
@@ -148,7 +148,8 @@ class Gateway:
             ask = Ask(request, head, site)
             await self._websocket.serve(ask, receive, exchange, extended=extended)
         else:
-            await self._http.serve(Ask(request, head, site), receive, exchange)
+            watch = (scope.get("extensions") or {}).get(WATCH)
+            await self._http.serve(Ask(request, head, site, watch), receive, exchange)
 
     async def _refuse(
         self, scope: Scope, exchange: Exchange, error: Exception, receive: Receive | None = None

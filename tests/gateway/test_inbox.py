@@ -85,7 +85,7 @@ async def test_the_first_event_tells_whether_there_is_a_body(
     """Only an empty end is no body."""
     async with anyio.create_task_group() as tasks:
         inbox = Inbox(Source(*messages), 100, everything=tasks.cancel_scope)
-        await inbox.peek()
+        inbox.peeked(messages[0])
         assert inbox.phase is expected
         inbox.close()
 

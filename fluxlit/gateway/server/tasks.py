@@ -9,6 +9,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from fluxlit.gateway.asgi import ASGIApp, Message
+from fluxlit.gateway.inbox import WATCH
 from fluxlit.gateway.server.context import Flag
 from fluxlit.gateway.server.limits import QUEUED_BYTES, QUEUED_MESSAGES
 from fluxlit.log import get_logger, redact_path
@@ -38,12 +39,14 @@ class AppQueue:
         self._closed = False
         self._filled = Flag()
         self._room = Flag()
+        self._on_left: Callable[[], None] | None = None
 
     async def put(self, message: Any) -> None:  # noqa: ANN401 - Hypercorn's own event types
         """Hand over a message; waits while the application has too much before it."""
         if message["type"] in DISCONNECTS:
             if self._last is None:
                 self._last = message
+                self._tell()
             self.close()
             return
         while self._is_full() and not self._closed:
@@ -67,6 +70,17 @@ class AppQueue:
         self._bytes -= size(message)
         self._room.up()
         return message
+
+    def watch(self, on_left: Callable[[], None]) -> None:
+        """Call ``on_left`` as soon as the disconnect is here: cheaper than a task that waits for it."""
+        self._on_left = on_left
+        if self._last is not None:
+            self._tell()
+
+    def _tell(self) -> None:
+        on_left, self._on_left = self._on_left, None
+        if on_left is not None:
+            on_left()
 
     def close(self) -> None:
         """Take nothing more; frees whoever waits on either end."""
@@ -117,6 +131,7 @@ class Tasks:
     ) -> Callable[[Any], Awaitable[None]]:
         """Start the application for one scope; returns how to hand it messages."""
         queue = AppQueue()
+        scope.setdefault("extensions", {})[WATCH] = queue.watch
         self._group.start_soon(self._run, app, scope, queue, send, name="asgi")
         return queue.put
 
