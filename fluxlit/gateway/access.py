@@ -3,7 +3,7 @@
 import re
 import time
 from email.utils import formatdate
-from uuid import uuid4
+from secrets import token_hex
 
 import anyio
 
@@ -25,7 +25,8 @@ def request_id(headers: Headers) -> bytes:
     said = values(headers, b"x-request-id")
     if len(said) == 1 and _REQUEST_ID.fullmatch(said[0]):
         return said[0]
-    return uuid4().hex.encode("ascii")
+    # As long and as random as a UUID, for a quarter of its price.
+    return token_hex(16).encode("ascii")
 
 
 class _Dates:

@@ -11,8 +11,8 @@ from hypercorn.config import Config
 
 from fluxlit.gateway.asgi import ASGIApp
 from fluxlit.gateway.server.context import Context
-from fluxlit.gateway.server.http1 import Http1
 from fluxlit.gateway.server.limits import LINGER_BYTES, READ_BYTES, Limits
+from fluxlit.gateway.server.plain import PlainHttp1
 from fluxlit.gateway.server.tasks import Tasks
 from fluxlit.gateway.server.transport import Transport
 
@@ -43,7 +43,7 @@ class Connection:
         self.phase = Phase.IDLE
         self.since = monotonic()
         self.deadline = self.since + limits.idle
-        self._http = Http1(
+        self._http = PlainHttp1(
             app,
             config,
             context,
