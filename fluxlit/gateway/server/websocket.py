@@ -17,6 +17,7 @@ from wsproto.frame_protocol import CloseReason, Opcode
 from fluxlit.gateway.server.frames import message_head
 from fluxlit.gateway.server.handshake import Opening
 from fluxlit.gateway.server.limits import Limits
+from fluxlit.protocol.whole import is_between_messages, message
 
 ABNORMAL = CloseReason.ABNORMAL_CLOSURE.value
 INTERNAL = CloseReason.INTERNAL_ERROR.value
@@ -167,12 +168,27 @@ class WebSocket(WSStream):
         """Bytes of the client. Before the 101 there must be none (RFC 6455 4.1)."""
         self.heard = monotonic()
         if self.state in {State.CONNECTED, State.CLOSED}:
+            if await self._took_whole(data):
+                return
             self.connection.receive_data(data)
             await self._handle_events()
         elif self.state is State.HANDSHAKE:
             await self._refuse(400)
         else:
             await self.send(StreamClosed(stream_id=self.stream_id))
+
+    async def _took_whole(self, data: bytes) -> bool:
+        """Whether ``data`` was exactly one message, and is on its way to the application."""
+        if self.state is not State.CONNECTED or self.app_put is None:
+            return False
+        if not is_between_messages(self.connection):
+            return False
+        whole = message(data, masked=True, most=self.config.websocket_max_message_size)
+        if whole is None:
+            return False
+        text, binary = (whole, None) if isinstance(whole, str) else (None, whole)
+        await self.app_put({"type": "websocket.receive", "bytes": binary, "text": text})
+        return True
 
     async def _handle_events(self) -> None:
         event: Any
