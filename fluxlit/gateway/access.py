@@ -8,7 +8,7 @@ from secrets import token_hex
 import anyio
 
 from fluxlit.config.settings import Log
-from fluxlit.gateway.asgi import Message, Scope, Send, raw_path
+from fluxlit.gateway.asgi import OFFER, Message, Offer, Scope, Send, raw_path
 from fluxlit.log import get_logger, redact_path, redact_query
 from fluxlit.protocol.headers import Headers, first, values
 
@@ -55,6 +55,7 @@ class Exchange:
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope = scope
         self._send = send
+        self._offer: Offer | None = (scope.get("extensions") or {}).get(OFFER)
         self._began = anyio.current_time()
         self.request_id = request_id(scope["headers"])
         self.route = "none"
@@ -68,6 +69,13 @@ class Exchange:
     def started(self) -> bool:
         """Whether an answer has begun, so that no other one can be given."""
         return self.status != 0
+
+    def offer(self, data: str | bytes) -> bool:
+        """Send a WebSocket message at once, if the server can and the client takes it; else False."""
+        if self._offer is None or not self._offer(data):
+            return False
+        self.sent += len(data)
+        return True
 
     async def send(self, message: Message) -> None:
         """Send an ASGI message to the client."""

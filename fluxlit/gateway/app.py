@@ -12,9 +12,9 @@ from fluxlit.config.settings import Settings
 from fluxlit.gateway import answers, ops
 from fluxlit.gateway.access import Exchange
 from fluxlit.gateway.admission import Request, Rules
-from fluxlit.gateway.asgi import ASGIApp, Receive, Scope, Send, raw_path
+from fluxlit.gateway.asgi import TAKE, WATCH, ASGIApp, Receive, Scope, Send, raw_path
 from fluxlit.gateway.http import Ask, HttpRelay
-from fluxlit.gateway.inbox import WATCH, discard
+from fluxlit.gateway.inbox import discard
 from fluxlit.gateway.parking import NotReady, Parking
 from fluxlit.gateway.websocket import WebsocketRelay
 from fluxlit.log import get_logger
@@ -145,7 +145,7 @@ class Gateway:
         if websocket:
             head = replace(head, headers=fields.handshake(head.headers))
             extended = DENIAL in (scope.get("extensions") or {})
-            ask = Ask(request, head, site)
+            ask = Ask(request, head, site, take=(scope.get("extensions") or {}).get(TAKE))
             await self._websocket.serve(ask, receive, exchange, extended=extended)
         else:
             watch = (scope.get("extensions") or {}).get(WATCH)

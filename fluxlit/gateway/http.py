@@ -10,8 +10,8 @@ from fluxlit.errors import ConnectFailed, FluxlitError, UpstreamClosed, Upstream
 from fluxlit.gateway import answers
 from fluxlit.gateway.access import Exchange
 from fluxlit.gateway.admission import Request
-from fluxlit.gateway.asgi import Message, Receive
-from fluxlit.gateway.inbox import Bare, Body, Inbox, Watch, is_bare
+from fluxlit.gateway.asgi import Message, Receive, Take, Watch
+from fluxlit.gateway.inbox import Bare, Body, Inbox, is_bare
 from fluxlit.gateway.parking import Parking
 from fluxlit.log import get_logger
 from fluxlit.protocol import headers as fields
@@ -38,13 +38,14 @@ log = get_logger("fluxlit.gateway")
 class Ask:
     """A request ready to go up: as the client sent it, as the sidecar sees it, and our place.
 
-    ``watch`` is the server's own word about a client that leaves, if it gives one.
+    ``watch`` and ``take`` are what the server itself offers, if it does (WATCH and TAKE).
     """
 
     request: Request
     head: RequestHead
     site: Site
     watch: Watch | None = None
+    take: Take | None = None
 
     @property
     def raw(self) -> bytes:

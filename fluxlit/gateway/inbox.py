@@ -1,13 +1,12 @@
 """The one reader of a request's ``receive()``: its body in pieces, and the news that it left."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from enum import Enum
-from typing import TypeAlias
 
 import anyio
 
 from fluxlit.errors import ClientLeft
-from fluxlit.gateway.asgi import Message, Receive
+from fluxlit.gateway.asgi import Message, Receive, Watch
 
 SETTLE_TIME = 5.0
 SETTLE_BYTES = 10_485_760
@@ -22,14 +21,6 @@ class Body(Enum):
     UNTOUCHED = "nobody has asked for it yet"
     WANTED = "it is being passed on"
     UNWANTED = "it is read and thrown away"
-
-
-WATCH = "fluxlit.left"
-"""The scope extension of our own listener: a function that takes what to call, once, when the client
-leaves, and calls it at once if it has left already."""
-
-
-Watch: TypeAlias = Callable[[Callable[[], None]], None]
 
 
 class Bare:

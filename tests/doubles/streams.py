@@ -66,6 +66,14 @@ class ScriptedStream:
         self.sent += data
         self._change()
 
+    def try_send(self, data: bytes) -> int:
+        """Take what it takes at once."""
+        self._check()
+        room = len(data) if self._takes is None else max(0, self._takes - len(self.sent))
+        self.sent += data[:room]
+        self._change()
+        return min(room, len(data))
+
     async def receive(self) -> bytes:
         """Play the next step that gives something."""
         while True:

@@ -52,6 +52,10 @@ class Wire(Protocol):
         """Nothing more will be sent; linger if the client may still be sending."""
         ...
 
+    def try_write(self, *pieces: bytes) -> bool:
+        """Send to the client if it takes it now; False if nothing of it is sent."""
+        ...
+
     async def write(self, *pieces: bytes | bytearray | memoryview) -> None:
         """Send to the client; never raises for a broken connection."""
         ...
@@ -204,7 +208,7 @@ class Http1(H11Protocol):
             return
         if verdict is Kind.WEBSOCKET:
             self.connection = H11WSConnection(self.connection)  # type: ignore[arg-type]
-            self.stream = WebSocket(*self._parts(), write=self._wire.write)
+            self.stream = WebSocket(*self._parts(), write=self._wire.write, try_write=self._wire.try_write)
         else:
             self.stream = Exchange(*self._parts(), answer=self)
             if self.connection.they_are_waiting_for_100_continue:
