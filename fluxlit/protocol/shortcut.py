@@ -73,6 +73,9 @@ class Shortcut:
         if self._long is not None:
             return self._long.events()
         data, self._arrived = self._arrived, b""
+        if self._left == 0:
+            self._behind = self._behind or bool(data)
+            return []
         if self._left is not None:
             return self._part(data)
         found = plain.answer(data)

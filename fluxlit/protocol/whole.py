@@ -23,7 +23,9 @@ def is_between_messages(wire: Connection) -> bool:
         return False
     proto: Any = wire._proto
     frames = proto._frame_decoder
-    return frames.header is None and not len(frames.buffer) and proto._message_decoder.opcode is None
+    return (
+        frames.header is None and not len(frames.buffer) and proto._message_decoder.opcode is None
+    )
 
 
 def message(data: bytes, *, masked: bool, most: int) -> str | bytes | None:

@@ -208,7 +208,9 @@ class Http1(H11Protocol):
             return
         if verdict is Kind.WEBSOCKET:
             self.connection = H11WSConnection(self.connection)  # type: ignore[arg-type]
-            self.stream = WebSocket(*self._parts(), write=self._wire.write, try_write=self._wire.try_write)
+            self.stream = WebSocket(
+                *self._parts(), write=self._wire.write, try_write=self._wire.try_write
+            )
         else:
             self.stream = Exchange(*self._parts(), answer=self)
             if self.connection.they_are_waiting_for_100_continue:
