@@ -11,27 +11,83 @@ from fluxlit.protocol import plain
 
 DATE = b"Thu, 01 Jan 1970 00:00:00 GMT"
 NAMES = st.sampled_from(
-    [b"host", b"Host", b"content-length", b"Content-Length", b"connection", b"transfer-encoding"]
-    + [b"x", b"X-Y", b"expect", b"upgrade", b"date", b"a b", b"a:", b"", b"x\n", b"\xff"]
+    [
+        b"host",
+        b"Host",
+        b"content-length",
+        b"Content-Length",
+        b"connection",
+        b"transfer-encoding",
+        b"x",
+        b"X-Y",
+        b"expect",
+        b"upgrade",
+        b"date",
+        b"a b",
+        b"a:",
+        b"",
+        b"x\n",
+        b"\xff",
+    ]
 )
 VALUES = st.sampled_from(
-    [b"a", b"0", b"5", b"+5", b"5,5", b"chunked", b"close", b"keep-alive", b"", b" ", b"a ", b"\ta"]
-    + [b"a b", b"\xe9", b"a\nb", b"a\rb", b"a\x00", b"\x7f", b"9" * 30, b"a\r\nx: y"]
+    [
+        b"a",
+        b"0",
+        b"5",
+        b"+5",
+        b"5,5",
+        b"chunked",
+        b"close",
+        b"keep-alive",
+        b"",
+        b" ",
+        b"a ",
+        b"\ta",
+        b"a b",
+        b"\xe9",
+        b"a\nb",
+        b"a\rb",
+        b"a\x00",
+        b"\x7f",
+        b"9" * 30,
+        b"a\r\nx: y",
+    ]
 )
 FIELDS = st.lists(st.tuples(NAMES, VALUES), max_size=4)
 SEPARATORS = st.sampled_from([b": ", b":", b":  ", b" : ", b":\t"])
 ENDS = st.sampled_from([b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r\n "])
 ANSWERS = st.sampled_from(
-    [b"HTTP/1.1 200 OK", b"HTTP/1.1 200", b"HTTP/1.1 404 \xe9", b"HTTP/1.0 200 OK", b"HTTP/1.1 099 "]
-    + [b"HTTP/1.1 204 ", b"HTTP/1.1 304 ", b"HTTP/1.1 100 ", b"HTTP/1.1  200 ", b"HTTP/1.1 600 ", b""]
+    [
+        b"HTTP/1.1 200 OK",
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 404 \xe9",
+        b"HTTP/1.0 200 OK",
+        b"HTTP/1.1 099 ",
+        b"HTTP/1.1 204 ",
+        b"HTTP/1.1 304 ",
+        b"HTTP/1.1 100 ",
+        b"HTTP/1.1  200 ",
+        b"HTTP/1.1 600 ",
+        b"",
+    ]
 )
 REQUESTS = st.sampled_from(
-    [b"GET / HTTP/1.1", b"GET /a?b HTTP/1.1", b"GET /\xe9 HTTP/1.1", b"GET /a b HTTP/1.1"]
-    + [b"GET / HTTP/1.0", b"GET  / HTTP/1.1", b"GET * HTTP/1.1", b"POST / HTTP/1.1", b"get / HTTP/1.1"]
+    [
+        b"GET / HTTP/1.1",
+        b"GET /a?b HTTP/1.1",
+        b"GET /\xe9 HTTP/1.1",
+        b"GET /a b HTTP/1.1",
+        b"GET / HTTP/1.0",
+        b"GET  / HTTP/1.1",
+        b"GET * HTTP/1.1",
+        b"POST / HTTP/1.1",
+        b"get / HTTP/1.1",
+    ]
 )
 
 
-def wire(first: bytes, fields: Any, separator: bytes, end: bytes, rest: bytes) -> bytes:  # noqa: ANN401
+def wire(first: bytes, fields: Any, separator: bytes, end: bytes, rest: bytes) -> bytes:
     """A message as somebody may send it."""
     lines = b"".join(name + separator + value + end for name, value in fields)
     return first + b"\r\n" + lines + b"\r\n" + rest
@@ -51,7 +107,11 @@ def events(connection: h11.Connection, data: bytes) -> list[Any]:
 @given(ANSWERS, FIELDS, SEPARATORS, ENDS, st.binary(max_size=8))
 @example(b"HTTP/1.1 200 OK", [(b"content-length", b"2")], b": ", b"\r\n", b"okmore")
 def test_a_plain_answer_is_what_h11_reads(
-    first: bytes, fields: Any, separator: bytes, end: bytes, rest: bytes  # noqa: ANN401
+    first: bytes,
+    fields: Any,
+    separator: bytes,
+    end: bytes,
+    rest: bytes,
 ) -> None:
     """Status, fields, and where the body ends."""
     data = wire(first, fields, separator, end, rest)
@@ -70,7 +130,11 @@ def test_a_plain_answer_is_what_h11_reads(
 @given(REQUESTS, FIELDS, SEPARATORS, ENDS, st.sampled_from([b"", b"", b"x", b"GET / HTTP/1.1\r\n"]))
 @example(b"GET / HTTP/1.1", [(b"Host", b"a"), (b"connection", b"keep-alive")], b": ", b"\r\n", b"")
 def test_a_plain_request_is_what_h11_reads(
-    first: bytes, fields: Any, separator: bytes, end: bytes, rest: bytes  # noqa: ANN401
+    first: bytes,
+    fields: Any,
+    separator: bytes,
+    end: bytes,
+    rest: bytes,
 ) -> None:
     """Target and fields; it has ended, and the connection stays."""
     data = wire(first, fields, separator, end, rest)
@@ -88,7 +152,9 @@ def test_a_plain_request_is_what_h11_reads(
 @given(st.sampled_from([b"GET", b"HEAD", b"G T"]), st.sampled_from([b"/a", b"/ a", b"/\n"]), FIELDS)
 @example(b"GET", b"/a", [(b"host", b"a"), (b"x", b"a b")])
 def test_a_plain_request_is_written_as_h11_writes_it(
-    method: bytes, target: bytes, fields: Any  # noqa: ANN401
+    method: bytes,
+    target: bytes,
+    fields: Any,
 ) -> None:
     """Byte for byte; what h11 refuses is not plain."""
     data = plain.request(method, target, fields)
@@ -101,7 +167,7 @@ def test_a_plain_request_is_written_as_h11_writes_it(
 
 @given(st.sampled_from([200, 204, 304, 404, 599, 600, 103]), FIELDS)
 @example(200, [(b"content-length", b"5"), (b"X", b"a")])
-def test_a_plain_head_is_written_as_h11_writes_it(status: int, fields: Any) -> None:  # noqa: ANN401
+def test_a_plain_head_is_written_as_h11_writes_it(status: int, fields: Any) -> None:
     """Byte for byte, with one Date; what h11 refuses, or changes, is not plain."""
     found = plain.head(status, fields, DATE)
     if found is None:

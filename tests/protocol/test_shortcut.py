@@ -1,5 +1,6 @@
 """The short way against the long one: the same events, the same errors, the same connection after."""
 
+import itertools
 from collections.abc import Sequence
 
 import pytest
@@ -27,7 +28,9 @@ ANSWERS = [
 ]
 
 
-def course(exchange: Exchange | Shortcut, head: RequestHead, parts: Sequence[bytes]) -> list[object]:
+def course(
+    exchange: Exchange | Shortcut, head: RequestHead, parts: Sequence[bytes]
+) -> list[object]:
     """All that is to be seen of one exchange: bytes, events with whole bodies, errors, the end."""
     seen: list[object] = [exchange.begin(head, Framing.NONE)]
     body = b""
@@ -50,10 +53,10 @@ def course(exchange: Exchange | Shortcut, head: RequestHead, parts: Sequence[byt
 @pytest.mark.parametrize("head", [PLAIN, HEAD], ids=["GET", "HEAD"])
 @pytest.mark.parametrize("ended", [False, True])
 @given(answer=st.sampled_from(ANSWERS), cuts=st.lists(st.integers(0, 80), max_size=3))
-def test_both_ways_are_one(head: RequestHead, ended: bool, answer: bytes, cuts: list[int]) -> None:  # noqa: FBT001
+def test_both_ways_are_one(head: RequestHead, ended: bool, answer: bytes, cuts: list[int]) -> None:
     """However the answer is cut into reads, and wherever it stops."""
     places = sorted({0, *cuts, len(answer)})
-    parts = [answer[a:b] for a, b in zip(places, places[1:], strict=False) if answer[a:b]]
+    parts = [answer[a:b] for a, b in itertools.pairwise(places) if answer[a:b]]
     if ended:
         parts = [*parts[: len(parts) // 2 + 1], b""]
     assert course(Shortcut(), head, parts) == course(Exchange(), head, parts)

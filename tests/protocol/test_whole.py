@@ -51,7 +51,7 @@ def test_a_whole_message_is_what_wsproto_reads(
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 1023, 1024, 65_535])
-def test_what_everybody_sends_is_taken(size: int, masked: bool) -> None:  # noqa: FBT001
+def test_what_everybody_sends_is_taken(size: int, masked: bool) -> None:
     """Else the short way would be nobody's."""
     payload = bytes(n % 251 for n in range(size))
     bit = 0x80 if masked else 0
