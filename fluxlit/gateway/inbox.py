@@ -27,7 +27,7 @@ class Bare:
     """An inbox for a request without a body, where the server itself tells that the client leaves.
 
     No task reads, nothing is handed over, and only ``exchange`` is cancelled.
-    Measured: 110 of 420 microseconds of a small GET went into the tasks that this saves.
+    Measured: 107 of the 448 microseconds of a small GET went into the tasks that this saves.
     """
 
     phase = Body.NONE

@@ -184,7 +184,7 @@ class _Session:
     def pass_up(self, event: Event) -> bool:
         """Send a message of the client up at once, if the sidecar takes it; else False.
 
-        Spares a task and a queue a message, each way: measured, 15 of 70 microseconds for an echo.
+        Spares a task and a queue a message, each way: measured, 11 of 70 microseconds for an echo.
         """
         upstream = self._upstream
         if event["type"] != "websocket.receive" or upstream is None or self._end is not None:

@@ -2,7 +2,8 @@
 
 Nearly everything that is relayed looks like this. h11 stays the judge of all else: what is not plain
 to the letter is None here, and goes through h11 from its first byte.
-Measured for a small GET: 9 microseconds here against 75 in h11, out and back.
+Measured for a small GET: 17 microseconds against 65 in h11 towards the service, 6 against 37 towards
+the client.
 """
 
 import re

@@ -1,7 +1,7 @@
 """A read that is exactly one unfragmented message, without wsproto's machinery; pure, for both sides.
 
 Nearly every small message comes like this. Anything else is None, and wsproto's to judge.
-Measured for 128 bytes: 1.5 against 9 microseconds; for 16 KiB half.
+Measured from the upstream: 1.3 against 5.8 microseconds for 128 bytes, 1.5 against 6.6 for 16 KiB.
 """
 
 from struct import unpack_from

@@ -1,7 +1,8 @@
 """HTTP/1.1 without h11 where request and answer are plain: a GET without a body, an answer of known length.
 
 The first thing that is not plain, in either direction, is given to h11 with the request as it came;
-h11 has seen nothing until then. Measured for a small GET: 45 microseconds of 120 were h11's.
+h11 has seen nothing until then. Measured: a constant through the gateway takes 116 microseconds of
+CPU instead of 165, plain Hypercorn 117.
 """
 
 from typing import Any, cast
