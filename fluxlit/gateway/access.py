@@ -8,7 +8,7 @@ from secrets import token_hex
 import anyio
 
 from fluxlit.config.settings import Log
-from fluxlit.gateway.asgi import OFFER, Message, Offer, Scope, Send, raw_path
+from fluxlit.gateway.asgi import OFFER, Message, Offer, Scope, Send, extensions, raw_path
 from fluxlit.log import get_logger, redact_path, redact_query
 from fluxlit.protocol.headers import Headers, first, values
 
@@ -55,7 +55,7 @@ class Exchange:
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope = scope
         self._send = send
-        self._offer: Offer | None = (scope.get("extensions") or {}).get(OFFER)
+        self._offer: Offer | None = extensions(scope).get(OFFER)
         self._began = anyio.current_time()
         self.request_id = request_id(scope["headers"])
         self.route = "none"

@@ -1,6 +1,6 @@
 """The ASGI types, as far as they can be typed."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -27,3 +27,8 @@ def raw_path(scope: Scope) -> bytes:
     """The path as it came; a server that does not keep it is no use here, but tests may be."""
     raw = scope.get("raw_path")
     return bytes(raw) if raw else str(scope["path"]).encode("utf-8")
+
+
+def extensions(scope: Scope) -> Mapping[str, Any]:
+    """What the server offers beyond ASGI; empty if it says nothing."""
+    return scope.get("extensions") or {}

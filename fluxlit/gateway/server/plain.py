@@ -39,10 +39,9 @@ class PlainHttp1(Http1):
             return
         self._asked = data
         self._wire.busy()
-        self.stream = Exchange(*self._parts(), answer=self)
+        self.stream = exchange = Exchange(*self._parts(), answer=self)
         await self._start(asked.headers, "1.1", "GET", asked.target)
-        if self.stream is not None:
-            await self.stream.handle(EndBody(stream_id=STREAM_ID))
+        await exchange.handle(EndBody(stream_id=STREAM_ID))
 
     async def send_head(self, status: int, headers: Pairs) -> None:
         """The head of an answer; a short answer's head waits for its body."""
