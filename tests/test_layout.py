@@ -45,7 +45,12 @@ def test_supervisord_keeps_its_name() -> None:
         "import importlib.util, sys; sys.exit(importlib.util.find_spec('supervisor') is not None)"
     )
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    assert subprocess.run([sys.executable, "-P", "-c", code], cwd="/", env=clean, check=False).returncode == 0
+    assert (
+        subprocess.run(
+            [sys.executable, "-P", "-c", code], cwd="/", env=clean, check=False
+        ).returncode
+        == 0
+    )
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)

@@ -3,12 +3,12 @@
 import re
 import time
 from email.utils import formatdate
-from uuid import uuid4
+from secrets import token_hex
 
 import anyio
 
 from fluxlit.config.settings import Log
-from fluxlit.gateway.asgi import Message, Scope, Send, raw_path
+from fluxlit.gateway.asgi import OFFER, Message, Offer, Scope, Send, extensions, raw_path
 from fluxlit.log import get_logger, redact_path, redact_query
 from fluxlit.protocol.headers import Headers, first, values
 
@@ -29,7 +29,8 @@ def request_id(headers: Headers) -> bytes:
     said = values(headers, b"x-request-id")
     if len(said) == 1 and _REQUEST_ID.fullmatch(said[0]):
         return said[0]
-    return uuid4().hex.encode("ascii")
+    # As long as a UUID and more random, at a lower price.
+    return token_hex(16).encode("ascii")
 
 
 class _Dates:
@@ -58,6 +59,7 @@ class Exchange:
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope = scope
         self._send = send
+        self._offer: Offer | None = extensions(scope).get(OFFER)
         self._began = anyio.current_time()
         self.request_id = request_id(scope["headers"])
         self.route = "none"
@@ -71,6 +73,13 @@ class Exchange:
     def started(self) -> bool:
         """Whether an answer has begun, so that no other one can be given."""
         return self.status != 0
+
+    def offer(self, data: str | bytes) -> bool:
+        """Send a WebSocket message at once, if the server can and the client takes it; else False."""
+        if self._offer is None or not self._offer(data):
+            return False
+        self.sent += len(data)
+        return True
 
     async def send(self, message: Message) -> None:
         """Send an ASGI message to the client."""

@@ -12,7 +12,7 @@ from fluxlit.config.settings import Settings
 from fluxlit.gateway import answers, ops
 from fluxlit.gateway.access import ASSET, Exchange
 from fluxlit.gateway.admission import Request, Rules
-from fluxlit.gateway.asgi import ASGIApp, Receive, Scope, Send, raw_path
+from fluxlit.gateway.asgi import TAKE, WATCH, ASGIApp, Receive, Scope, Send, extensions, raw_path
 from fluxlit.gateway.assets import Assets, Question
 from fluxlit.gateway.http import Ask, HttpRelay
 from fluxlit.gateway.inbox import discard
@@ -171,10 +171,11 @@ class Gateway:
         if websocket:
             head = replace(head, headers=fields.handshake(head.headers))
             extended = DENIAL in (scope.get("extensions") or {})
-            ask = Ask(request, head, site)
+            ask = Ask(request, head, site, take=extensions(scope).get(TAKE))
             await self._websocket.serve(ask, receive, exchange, extended=extended)
         else:
-            await self._http.serve(Ask(request, head, site), receive, exchange)
+            watch = extensions(scope).get(WATCH)
+            await self._http.serve(Ask(request, head, site, watch), receive, exchange)
 
     async def _refuse(
         self, scope: Scope, exchange: Exchange, error: Exception, receive: Receive | None = None

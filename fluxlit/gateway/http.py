@@ -10,8 +10,8 @@ from fluxlit.errors import ConnectFailed, FluxlitError, UpstreamClosed, Upstream
 from fluxlit.gateway import answers
 from fluxlit.gateway.access import Exchange
 from fluxlit.gateway.admission import Request
-from fluxlit.gateway.asgi import Receive
-from fluxlit.gateway.inbox import Body, Inbox
+from fluxlit.gateway.asgi import Message, Receive, Take, Watch
+from fluxlit.gateway.inbox import Bare, Body, Inbox, is_bare
 from fluxlit.gateway.parking import Parking
 from fluxlit.gateway.placement import Placement
 from fluxlit.log import get_logger
@@ -37,11 +37,16 @@ log = get_logger("fluxlit.gateway")
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request ready to go up: as the client sent it, as the sidecar sees it, and our place."""
+    """A request ready to go up: as the client sent it, as the sidecar sees it, and our place.
+
+    ``watch`` and ``take`` are what the server itself offers, if it does (WATCH and TAKE).
+    """
 
     request: Request
     head: RequestHead
     site: Site
+    watch: Watch | None = None
+    take: Take | None = None
 
     @property
     def raw(self) -> bytes:
@@ -69,15 +74,27 @@ class HttpRelay:
     async def serve(self, ask: Ask, receive: Receive, exchange: Exchange) -> None:
         """Answer the request; returns early, without an end, when an answer that had begun broke.
 
-        One task reads all that the client sends, this one does the rest and is cancelled when the
-        client leaves.
+        Whatever is under way for a client is cancelled when it leaves. Our own listener tells that;
+        of another server, or beside a body, a task reads all that the client sends.
         """
-        declared = fields.declares_body(ask.request.headers)
+        first = None if fields.declares_body(ask.request.headers) else await receive()
+        if ask.watch is not None and first is not None and is_bare(first):
+            inbox = Bare(ask.watch)
+            await _Relaying(self, ask, inbox, exchange).run()
+            if inbox.left:
+                exchange.left()
+        else:
+            await self._read_along(ask, first, receive, exchange)
+
+    async def _read_along(
+        self, ask: Ask, first: Message | None, receive: Receive, exchange: Exchange
+    ) -> None:
+        """One task reads all that the client sends, this one does the rest."""
         async with anyio.create_task_group() as tasks:
             inbox = Inbox(receive, self._limit, everything=tasks.cancel_scope)
             try:
-                if not declared:
-                    await inbox.peek()
+                if first is not None:
+                    inbox.peeked(first)
                 tasks.start_soon(inbox.run)
                 await _Relaying(self, ask, inbox, exchange).run()
                 tasks.cancel_scope.cancel()
@@ -118,7 +135,7 @@ class HttpRelay:
 class _Relaying:
     """One request on its way: at most two attempts, one answer."""
 
-    def __init__(self, relay: HttpRelay, ask: Ask, inbox: Inbox, exchange: Exchange) -> None:
+    def __init__(self, relay: HttpRelay, ask: Ask, inbox: Inbox | Bare, exchange: Exchange) -> None:
         self._relay = relay
         self.ask = ask
         self.inbox = inbox

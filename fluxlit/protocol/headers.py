@@ -115,15 +115,18 @@ def check(headers: Headers) -> None:
     Transfer-Encoding (RFC 9112 6.1) and a Connection field that names what it must not; 417 for an
     unknown expectation.
     """
-    if len(headers) > MAX_FIELDS or sum(len(n) + len(v) for n, v in headers) > MAX_HEAD:
+    if len(headers) > MAX_FIELDS or sum([len(n) + len(v) for n, v in headers]) > MAX_HEAD:
         raise Refusal(431, "The request's header fields are too many or too long.", severs=True)
     names = {name for name, _ in headers}
-    if any(_CONTROL.search(value) for _, value in headers):
+    if _CONTROL.search(b"".join([value for _, value in headers])):
         raise malformed("A header field contains a control character.")
     if {b"content-length", b"transfer-encoding"} <= names:
         raise malformed("Content-Length and Transfer-Encoding exclude each other.")
-    nominated(headers)
-    if any(value.lower() != b"100-continue" for value in listed(headers, b"expect")):
+    if b"connection" in names:
+        nominated(headers)
+    if b"expect" in names and any(
+        value.lower() != b"100-continue" for value in listed(headers, b"expect")
+    ):
         raise Refusal(417, "Only the expectation 100-continue is known.", severs=True)
 
 

@@ -11,12 +11,12 @@ from fluxlit.errors import UpstreamClosed, UpstreamTimeout
 from fluxlit.protocol.exchange import (
     BodyEnd,
     BodyPart,
-    Exchange,
     Framing,
     RequestHead,
     ResponseHead,
     framing,
 )
+from fluxlit.protocol.shortcut import Shortcut
 from fluxlit.relay.stream import Stream, StreamBroken
 from fluxlit.relay.unwrap import sole
 
@@ -53,7 +53,7 @@ class Connection:
         self.stream = stream
         self.reused = False
         self.heard = False
-        self._exchange = Exchange()
+        self._exchange = Shortcut()
 
     @property
     def reusable(self) -> bool:

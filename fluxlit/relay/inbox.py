@@ -23,6 +23,11 @@ class Inbox:
         self._filled: anyio.Event | None = None
         self._emptied: anyio.Event | None = None
 
+    @property
+    def empty(self) -> bool:
+        """Whether no message is held."""
+        return not self._messages
+
     async def put(self, message: Message) -> None:
         """Add a message; waits while there is no room for it. One task only."""
         size = len(message.data)

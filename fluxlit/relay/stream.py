@@ -33,6 +33,10 @@ class Stream(Protocol):
         """Send all of ``data``; waits while the other side does not read. Raises StreamBroken."""
         ...
 
+    def try_send(self, data: bytes) -> int:
+        """How many bytes were taken at once, without waiting; maybe none. Raises StreamBroken."""
+        ...
+
     async def receive(self) -> bytes:
         """At most LARGEST_PIECE bytes; none at the end. Raises StreamBroken."""
         ...
@@ -77,6 +81,15 @@ class TcpStream:
             if sent == len(rest):
                 return
             rest = memoryview(rest)[sent:]
+
+    def try_send(self, data: bytes) -> int:
+        """See Stream."""
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as exc:
+            raise StreamBroken(str(exc)) from exc
 
     async def receive(self) -> bytes:
         """See Stream."""

@@ -3,7 +3,7 @@
 One task reads, so that pings are answered while the browser is slow; one task keeps the clock.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from math import inf
 from secrets import token_bytes
@@ -40,6 +40,9 @@ from fluxlit.relay.unwrap import sole
 # What may wait for a slow browser besides one message of any size.
 ROOM = 65536
 
+# Characters or bytes of a message that may be sent without waiting; as UTF-8 it is one piece still.
+OFFERED = PIECE // 4
+
 # Seconds that a cancelled or failed relay spends on its Close frame; the peer learns it from the
 # end of the connection otherwise.
 FAREWELL = 0.2
@@ -64,6 +67,10 @@ class UpstreamSocket:
         self._inbox = Inbox(ROOM)
         self._over = anyio.Event()
         self._writing = anyio.Lock(fast_acquire=True)
+        # What the upstream has not yet taken of an offered message.
+        self._unsent = b""
+        # Offered each message before it is held; whoever says True has passed it on.
+        self.taker: Callable[[str | bytes], bool] = _nobody
         self._control: dict[type[Command], bytes] = {}
         self._heard = anyio.current_time()
         self._listening = False
@@ -89,6 +96,21 @@ class UpstreamSocket:
             except BaseException:
                 self._stream.close()
                 raise
+
+    def offer(self, data: str | bytes) -> bool:
+        """Send a message at once if the upstream takes it; False if nothing of it is sent."""
+        busy = self._writing.locked() or self._unsent
+        if busy or self._phase is not Phase.OPEN or len(data) > OFFERED:
+            return False
+        (piece,) = frame(data, token_bytes(4))
+        try:
+            taken = self._stream.try_send(piece)
+        except StreamBroken:
+            return True  # the reader learns the same and tells it
+        if 0 < taken < len(piece):
+            self._unsent = piece[taken:]
+            self._tasks.start_soon(self._send_rest)
+        return taken > 0
 
     async def close(self, code: int | None = None, reason: str = "") -> None:
         """Close, unless it is closed, and wait until it is over: at most the closing timeout.
@@ -125,11 +147,21 @@ class UpstreamSocket:
             await self._apply(_farewell(code, ""))
 
     async def _send_frame(self, data: str | bytes) -> None:
+        await self._flush()
         many = len(data) > PIECE
         for piece in frame(data, token_bytes(4)):
             await self._stream.send(piece)
             if many:
                 await checkpoint()  # masking 200 MB takes a quarter of a second in all
+
+    async def _send_rest(self) -> None:
+        async with self._writing:
+            await self._send_quietly(b"")
+
+    async def _flush(self) -> None:
+        rest, self._unsent = self._unsent, b""
+        if rest:
+            await self._stream.send(rest)
 
     async def _read(self) -> None:
         await self._feed(self._leftover)
@@ -209,7 +241,8 @@ class UpstreamSocket:
 
     async def _deliver(self, what: Message | Closed) -> None:
         if isinstance(what, Message):
-            await self._inbox.put(what)
+            if not (self._inbox.empty and self.taker(what.data)):
+                await self._inbox.put(what)
         else:
             self._inbox.close(what)
 
@@ -235,9 +268,15 @@ class UpstreamSocket:
 
     async def _send_quietly(self, data: bytes) -> None:
         try:
-            await self._stream.send(data)
+            await self._flush()
+            if data:
+                await self._stream.send(data)
         except StreamBroken:
             return  # the reader learns the same and tells it
+
+
+def _nobody(_data: str | bytes) -> bool:
+    return False
 
 
 def _farewell(code: int | None, reason: str) -> ClientClosed:

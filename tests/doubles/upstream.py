@@ -56,6 +56,9 @@ class FakeSocket:
         self.received: list[str | bytes] = []
         self.closed: tuple[int | None, str] | None = None
         self.gone = False
+        self.offered: list[str | bytes] = []
+        self.full = False
+        self.taker: Callable[[str | bytes], bool] | None = None
         self._say, self._hear = anyio.create_memory_object_stream[Message | Closed](math.inf)
 
     def say(self, message: str | bytes | Closed) -> None:
@@ -71,6 +74,12 @@ class FakeSocket:
         if self.gone:
             raise UpstreamClosed("gone", received_head=True)
         self.received.append(data)
+
+    def offer(self, data: str | bytes) -> bool:
+        """As UpstreamSocket; takes all unless it is ``full``."""
+        if not self.full:
+            self.offered.append(data)
+        return not self.full
 
     async def close(self, code: int | None = None, reason: str = "") -> None:
         """As UpstreamSocket."""

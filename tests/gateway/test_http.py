@@ -1,5 +1,6 @@
 """Relayed HTTP exchanges: bodies, failures, retries, clients that leave."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import anyio
@@ -13,6 +14,7 @@ from fluxlit.errors import (
     UpstreamProtocolError,
     UpstreamTimeout,
 )
+from fluxlit.gateway.asgi import WATCH
 from fluxlit.gateway.inbox import SETTLE_BYTES
 from fluxlit.protocol.exchange import RequestHead
 from fluxlit.status import DaemonPhase, Endpoint, InstancePhase, Snapshot
@@ -204,6 +206,24 @@ async def test_f68_a_client_that_leaves_cancels_the_exchange() -> None:
         talk.say({"type": "http.request", "body": b"", "more_body": False})
         await anyio.wait_all_tasks_blocked()
         talk.leave()
+        await talk.ended.wait()
+    assert fake.cancelled == 1
+    assert not talk.sent
+
+
+async def test_f68_a_server_that_tells_of_leaving_needs_no_reader() -> None:
+    """The exchange is cancelled at once, and receive() was asked only for the request itself."""
+    fake, watchers = FakeRelay(), list[Callable[[], None]]()
+    fake.stuck = anyio.Event()
+    scope = scope_of("http", "/x")
+    scope["extensions"][WATCH] = watchers.append
+    async with talking(gateway_of(fake), scope) as talk:
+        talk.say({"type": "http.request", "body": b"", "more_body": False})
+        await anyio.wait_all_tasks_blocked()
+        talk.leave()
+        await anyio.wait_all_tasks_blocked()
+        assert fake.cancelled == 0
+        watchers[0]()
         await talk.ended.wait()
     assert fake.cancelled == 1
     assert not talk.sent

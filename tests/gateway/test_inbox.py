@@ -8,7 +8,7 @@ import pytest
 
 from fluxlit.errors import ClientLeft
 from fluxlit.gateway.asgi import Message
-from fluxlit.gateway.inbox import SETTLE_TIME, Body, Inbox
+from fluxlit.gateway.inbox import SETTLE_TIME, Bare, Body, Inbox
 
 pytestmark = pytest.mark.autojump
 
@@ -85,7 +85,7 @@ async def test_the_first_event_tells_whether_there_is_a_body(
     """Only an empty end is no body."""
     async with anyio.create_task_group() as tasks:
         inbox = Inbox(Source(*messages), 100, everything=tasks.cancel_scope)
-        await inbox.peek()
+        inbox.peeked(messages[0])
         assert inbox.phase is expected
         inbox.close()
 
@@ -130,3 +130,23 @@ async def test_settling_takes_a_body_that_nobody_reads() -> None:
         await inbox.settle()
         assert inbox.complete
         assert anyio.current_time() == began
+
+
+async def test_a_bare_request_ends_with_its_client() -> None:
+    """Without a task: the server's own word stops the exchange, unless the answer is over."""
+    watchers: list[Callable[[], None]] = []
+    bare = Bare(watchers.append)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_after_a_second, watchers[0])
+        with bare.exchange:
+            await anyio.sleep_forever()
+    assert bare.left
+    done = Bare(watchers.append)
+    done.over = True
+    watchers[1]()
+    assert (done.left, done.exchange.cancel_called) == (False, False)
+
+
+async def _after_a_second(call: Callable[[], None]) -> None:
+    await anyio.sleep(1)
+    call()

@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from fluxlit.errors import ConnectFailed, UpstreamTimeout
+from fluxlit.gateway.asgi import OFFER, TAKE
 from fluxlit.protocol.closing import Closed
 from fluxlit.protocol.exchange import ResponseHead
 from fluxlit.relay.client import HandshakeRefused
@@ -352,3 +353,36 @@ async def test_messages_to_a_sidecar_that_is_gone_are_dropped_until_its_end_is_k
         gone(talk)
         await talk.ended.wait()
     assert talk.sent[1]["code"] == 1001
+
+
+async def test_messages_pass_at_once_where_the_server_lets_them() -> None:
+    """Both ways without a queue; before the sidecar is there, and after the end, nothing is taken."""
+    socket, takers, down = FakeSocket(), list[Any](), list[str | bytes]()
+
+    def offer(data: str | bytes) -> bool:
+        down.append(data)
+        return data != "refused"
+
+    fake = FakeRelay()
+    fake.sockets = [socket]
+    scope = scope_of("websocket", STREAM)
+    scope["extensions"] |= {TAKE: takers.append, OFFER: offer}
+    up = {"type": "websocket.receive", "text": "up", "bytes": None}
+    async with talking(gateway_of(fake), scope) as talk:
+        talk.say({"type": "websocket.connect"})
+        await talk.until(1)
+        await anyio.wait_all_tasks_blocked()
+        (take,) = takers
+        assert take(up)
+        assert not take({"type": "websocket.connect"})
+        socket.full = True
+        assert not take(up)
+        assert socket.taker is not None
+        assert socket.taker("down")
+        assert not socket.taker("refused")
+        gone(talk)
+        await talk.ended.wait()
+        socket.full = False
+        assert not take(up)
+        assert not socket.taker("late")
+    assert (socket.offered, socket.received, down) == (["up"], [], ["down", "refused"])

@@ -22,7 +22,6 @@ from fluxlit.protocol.framing import (
     Ponged,
     Received,
     frame,
-    mask,
 )
 
 KEY = b"\x01\x02\x03\x04"
@@ -172,14 +171,6 @@ def test_a_large_message_leaves_in_bounded_pieces() -> None:
     pieces = list(frame(b"x" * (5 * PIECE + 1), KEY))
     assert max(map(len, pieces)) <= PIECE
     assert pieces[0] == b"\x82\xff" + (5 * PIECE + 1).to_bytes(8, "big") + KEY
-
-
-@given(st.binary(max_size=50), st.binary(min_size=4, max_size=4))
-def test_masking_is_its_own_inverse(payload: bytes, key: bytes) -> None:
-    """As RFC 6455 5.3 defines it: byte i xor key byte i mod 4."""
-    masked = mask(payload, key)
-    assert masked == bytes(byte ^ key[n % 4] for n, byte in enumerate(payload))
-    assert mask(masked, key) == payload
 
 
 def test_control_frames() -> None:

@@ -184,3 +184,13 @@ async def test_a_connection_that_hangs_is_given_up() -> None:
         first.connect(full.getsockname())
         with pytest.raises(UpstreamTimeout, match="connect"):
             await open_stream(tcp, endpoint, 0.05)
+
+
+async def test_what_the_kernel_does_not_take_is_said() -> None:
+    """try_send never waits: a part, nothing, or all; and a closed connection is broken."""
+    async with serving(nothing) as served:
+        stream = await tcp(served.endpoint)
+        assert stream.try_send(b"abc") == 3
+        stream.close()
+        with pytest.raises(StreamBroken):
+            stream.try_send(b"abc")

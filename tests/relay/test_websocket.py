@@ -18,7 +18,7 @@ from fluxlit.config.settings import Relay as Settings
 from fluxlit.errors import UpstreamClosed
 from fluxlit.protocol.closing import Closed, Message
 from fluxlit.protocol.handshake import Accepted
-from fluxlit.relay.websocket import ROOM, UpstreamSocket
+from fluxlit.relay.websocket import OFFERED, ROOM, UpstreamSocket
 from tests.doubles.streams import PipeEnd, WebSocketPeer, pipe
 
 pytestmark = pytest.mark.autojump
@@ -331,3 +331,49 @@ async def test_failing_or_cancelled_blocks_say_so_and_do_not_wait(fails: bool, c
     assert ours.closed
     assert await peer.next() == CloseConnection(code, "")
     assert await peer.next() is None
+
+
+async def test_an_offered_message_is_sent_at_once_or_not_at_all() -> None:
+    """What was begun is finished before anything else is sent; a full upstream takes nothing."""
+    async with connected(room=100) as (socket, peer), anyio.create_task_group() as tasks:
+        assert socket.offer("first")
+        assert socket.offer(b"x" * 150)
+        assert not socket.offer("refused")
+        tasks.start_soon(socket.send, "sent")
+        assert await peer.next() == TextMessage("first")
+        data = b""
+        while isinstance(event := await peer.next(), BytesMessage):
+            data += event.data
+        assert data == b"x" * 150
+        assert event == TextMessage("sent")
+        assert socket.offer("again")
+        assert await peer.next() == TextMessage("again")
+        tasks.start_soon(answer_close, peer)
+        await socket.close(1000)
+        assert not socket.offer("closed")
+
+
+async def test_nothing_is_offered_that_is_large() -> None:
+    """Masking much at once would stop everybody else."""
+    async with connected() as (socket, peer):
+        assert not socket.offer(b"x" * (OFFERED + 1))
+        assert socket.offer("\U0001f600" * OFFERED)
+        peer.stream.close()
+
+
+async def test_a_taker_has_the_first_word_but_never_out_of_order() -> None:
+    """What it does not take is held, and what follows is held too."""
+    taken: list[str | bytes] = []
+    willing = [True, False]
+
+    def take(data: str | bytes) -> bool:
+        taken.append(data)
+        return willing.pop(0)
+
+    async with connected() as (socket, peer):
+        socket.taker = take
+        await peer.send(TextMessage("a"), TextMessage("b"), TextMessage("c"))
+        await anyio.wait_all_tasks_blocked()
+        assert taken == ["a", "b"]
+        assert [await socket.receive(), await socket.receive()] == [Message("b"), Message("c")]
+        peer.stream.close()

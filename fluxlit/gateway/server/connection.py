@@ -11,10 +11,10 @@ from hypercorn.config import Config
 
 from fluxlit.gateway.asgi import ASGIApp
 from fluxlit.gateway.server.context import Context
-from fluxlit.gateway.server.http1 import Http1
 from fluxlit.gateway.server.limits import LINGER_BYTES, READ_BYTES, Limits
+from fluxlit.gateway.server.plain import PlainHttp1
 from fluxlit.gateway.server.tasks import Tasks
-from fluxlit.gateway.server.transport import Transport
+from fluxlit.gateway.server.transport import Offered, Transport
 
 SERVICE_RESTART = 1012
 
@@ -43,7 +43,7 @@ class Connection:
         self.phase = Phase.IDLE
         self.since = monotonic()
         self.deadline = self.since + limits.idle
-        self._http = Http1(
+        self._http = PlainHttp1(
             app,
             config,
             context,
@@ -90,6 +90,17 @@ class Connection:
         if not await self._transport.send(*pieces) and self.phase is not Phase.CLOSED:
             self._transport.abort()
             await self._http.lost()
+
+    def try_write(self, *pieces: bytes) -> bool:
+        """Send to the client if it takes at least a part now; the rest follows by itself."""
+        match self._transport.offer(*pieces):
+            case Offered.REFUSED:
+                return False
+            case Offered.BEGUN:
+                self._tasks.spawn(self.write)
+            case Offered.SENT:
+                pass
+        return True
 
     def stop(self) -> None:
         """End it now unless an exchange is going on."""

@@ -52,6 +52,10 @@ class Wire(Protocol):
         """Nothing more will be sent; linger if the client may still be sending."""
         ...
 
+    def try_write(self, *pieces: bytes) -> bool:
+        """Send to the client if it takes it now; False if nothing of it is sent."""
+        ...
+
     async def write(self, *pieces: bytes | bytearray | memoryview) -> None:
         """Send to the client; never raises for a broken connection."""
         ...
@@ -202,7 +206,22 @@ class Http1(H11Protocol):
         if isinstance(verdict, int):
             await self._refuse(verdict)
             return
-        parts: tuple[Any, ...] = (
+        if verdict is Kind.WEBSOCKET:
+            self.connection = H11WSConnection(self.connection)  # type: ignore[arg-type]
+            self.stream = WebSocket(
+                *self._parts(), write=self._wire.write, try_write=self._wire.try_write
+            )
+        else:
+            self.stream = Exchange(*self._parts(), answer=self)
+            if self.connection.they_are_waiting_for_100_continue:
+                await self._send(h11.InformationalResponse(status_code=100, headers=[]))
+        method = request.method.decode("ascii").upper()
+        version = request.http_version.decode()
+        await self._start(list(request.headers), version, method, request.target)
+
+    def _parts(self) -> tuple[Any, ...]:
+        """What Hypercorn's streams are made of."""
+        return (
             self.app,
             self.config,
             self.context,
@@ -213,20 +232,17 @@ class Http1(H11Protocol):
             self.stream_send,
             STREAM_ID,
         )
-        if verdict is Kind.WEBSOCKET:
-            self.connection = H11WSConnection(self.connection)  # type: ignore[arg-type]
-            self.stream = WebSocket(*parts, write=self._wire.write)
-        else:
-            self.stream = Exchange(*parts, answer=self)
-            if self.connection.they_are_waiting_for_100_continue:
-                await self._send(h11.InformationalResponse(status_code=100, headers=[]))
+
+    async def _start(self, headers: Pairs, version: str, method: str, target: bytes) -> None:
+        """Hand the request's head to the stream."""
+        assert self.stream is not None  # noqa: S101 - it has just been made
         await self.stream.handle(
             Request(
                 stream_id=STREAM_ID,
-                headers=list(request.headers),
-                http_version=request.http_version.decode(),
-                method=request.method.decode("ascii").upper(),
-                raw_path=request.target,
+                headers=headers,
+                http_version=version,
+                method=method,
+                raw_path=target,
                 state=self.connection_state,
             )
         )

@@ -8,7 +8,7 @@ from typing import Any, Self
 import anyio
 from anyio.lowlevel import checkpoint
 
-from fluxlit.gateway.asgi import ASGIApp, Message
+from fluxlit.gateway.asgi import TAKE, WATCH, ASGIApp, Message
 from fluxlit.gateway.server.context import Flag
 from fluxlit.gateway.server.limits import QUEUED_BYTES, QUEUED_MESSAGES
 from fluxlit.log import get_logger, redact_path
@@ -38,13 +38,18 @@ class AppQueue:
         self._closed = False
         self._filled = Flag()
         self._room = Flag()
+        self._on_left: Callable[[], None] | None = None
+        self._taker: Callable[[Message], bool] | None = None
 
     async def put(self, message: Any) -> None:  # noqa: ANN401 - Hypercorn's own event types
         """Hand over a message; waits while the application has too much before it."""
         if message["type"] in DISCONNECTS:
             if self._last is None:
                 self._last = message
+                self._tell()
             self.close()
+            return
+        if self._taker is not None and not self._messages and self._taker(message):
             return
         while self._is_full() and not self._closed:
             self._room.down()
@@ -67,6 +72,21 @@ class AppQueue:
         self._bytes -= size(message)
         self._room.up()
         return message
+
+    def watch(self, on_left: Callable[[], None]) -> None:
+        """Call ``on_left`` as soon as the disconnect is here: cheaper than a task that waits for it."""
+        self._on_left = on_left
+        if self._last is not None:
+            self._tell()
+
+    def take(self, taker: Callable[[Message], bool]) -> None:
+        """Offer each message to ``taker`` while none waits here; what it says False to is queued."""
+        self._taker = taker
+
+    def _tell(self) -> None:
+        on_left, self._on_left = self._on_left, None
+        if on_left is not None:
+            on_left()
 
     def close(self) -> None:
         """Take nothing more; frees whoever waits on either end."""
@@ -117,6 +137,7 @@ class Tasks:
     ) -> Callable[[Any], Awaitable[None]]:
         """Start the application for one scope; returns how to hand it messages."""
         queue = AppQueue()
+        scope.setdefault("extensions", {}).update({WATCH: queue.watch, TAKE: queue.take})
         self._group.start_soon(self._run, app, scope, queue, send, name="asgi")
         return queue.put
 

@@ -8,6 +8,7 @@ import socket
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
+from enum import Enum
 from math import inf
 from time import monotonic
 
@@ -20,6 +21,14 @@ from fluxlit.gateway.server.limits import BURST_BYTES
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 JOINED_BYTES = 16_384
 """Pieces up to this size together are copied into one send."""
+
+
+class Offered(Enum):
+    """What has become of bytes that were offered."""
+
+    REFUSED = "nothing is sent"
+    BEGUN = "a part is sent, the rest is kept"
+    SENT = "all is sent, or the connection is broken"
 
 
 class Transport:
@@ -82,6 +91,20 @@ class Transport:
             return False
         await self._share(sum(map(len, pieces)))
         return True
+
+    def offer(self, *pieces: bytes) -> Offered:
+        """Write without waiting; after BEGUN a send() of nothing more is needed for the rest."""
+        if self._writing or self._rest or not self._is_open:
+            return Offered.REFUSED
+        try:
+            rest = self._write(pieces)
+        except OSError:
+            self.abort()  # the reader learns it and tells it
+            return Offered.SENT
+        if sum(map(len, rest)) == sum(map(len, pieces)):
+            return Offered.REFUSED
+        self._rest = rest
+        return Offered.BEGUN if rest else Offered.SENT
 
     def try_send(self, data: bytes | bytearray) -> None:
         """Write if the socket takes it now and nothing is half written; else the data is dropped."""

@@ -14,9 +14,11 @@ from wsproto.connection import ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 from wsproto.frame_protocol import CloseReason, Opcode
 
+from fluxlit.gateway.asgi import OFFER
 from fluxlit.gateway.server.frames import message_head
 from fluxlit.gateway.server.handshake import Opening
 from fluxlit.gateway.server.limits import Limits
+from fluxlit.protocol.whole import is_between_messages, message
 
 ABNORMAL = CloseReason.ABNORMAL_CLOSURE.value
 INTERNAL = CloseReason.INTERNAL_ERROR.value
@@ -32,15 +34,24 @@ class Write(Protocol):
         ...
 
 
+class TryWrite(Protocol):
+    """Sends pieces to the client at once, or nothing of them."""
+
+    def __call__(self, *pieces: bytes) -> bool:
+        """Whether they are sent."""
+        ...
+
+
 class WebSocket(WSStream):
     """The server side of one WebSocket, from the handshake to the close."""
 
     app_put: Callable[[Any], Awaitable[None]] | None
     opening: Opening
 
-    def __init__(self, *args: Any, write: Write) -> None:  # noqa: ANN401 - as the class it extends
+    def __init__(self, *args: Any, write: Write, try_write: TryWrite) -> None:  # noqa: ANN401 - as the class it extends
         super().__init__(*args)
         self.write = write
+        self.try_write = try_write
         self.buffer = WebsocketBuffer(self.config.websocket_max_message_size)
         self.heard = monotonic()
         self.pinged = -inf
@@ -83,6 +94,17 @@ class WebSocket(WSStream):
             await super().app_send(message)
             if self.state is State.HTTPCLOSED and message is not None:
                 await self.send(StreamClosed(stream_id=self.stream_id))
+
+    def offer(self, data: str | bytes) -> bool:
+        """Send a message if the client takes it at once; False if nothing of it is sent."""
+        if self.closed or self.state is not State.CONNECTED:
+            return False
+        if self.connection.state is not ConnectionState.OPEN:
+            return False
+        text = isinstance(data, str)
+        payload = data.encode() if isinstance(data, str) else data
+        head = message_head(Opcode.TEXT if text else Opcode.BINARY, len(payload))
+        return self.try_write(head, payload)
 
     def look(self, now: float, limits: Limits) -> bytes | None:
         """The ping that is due, if one is.
@@ -139,7 +161,7 @@ class WebSocket(WSStream):
             "server": self.server,
             "state": request.state.copy(),
             "subprotocols": self.opening.subprotocols or [],
-            "extensions": {"websocket.http.response": {}},
+            "extensions": {"websocket.http.response": {}, OFFER: self.offer},
         }
 
     async def _refuse(self, status: int) -> None:
@@ -167,12 +189,27 @@ class WebSocket(WSStream):
         """Bytes of the client. Before the 101 there must be none (RFC 6455 4.1)."""
         self.heard = monotonic()
         if self.state in {State.CONNECTED, State.CLOSED}:
+            if await self._took_whole(data):
+                return
             self.connection.receive_data(data)
             await self._handle_events()
         elif self.state is State.HANDSHAKE:
             await self._refuse(400)
         else:
             await self.send(StreamClosed(stream_id=self.stream_id))
+
+    async def _took_whole(self, data: bytes) -> bool:
+        """Whether ``data`` was exactly one message, and is on its way to the application."""
+        if self.state is not State.CONNECTED or self.app_put is None:
+            return False
+        if not is_between_messages(self.connection):
+            return False
+        whole = message(data, masked=True, most=self.config.websocket_max_message_size)
+        if whole is None:
+            return False
+        text, binary = (whole, None) if isinstance(whole, str) else (None, whole)
+        await self.app_put({"type": "websocket.receive", "bytes": binary, "text": text})
+        return True
 
     async def _handle_events(self) -> None:
         event: Any

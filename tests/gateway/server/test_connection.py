@@ -4,7 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from fluxlit.gateway.asgi import Receive, Scope, Send
-from fluxlit.gateway.server.http1 import Http1
+from fluxlit.gateway.server.plain import PlainHttp1
 from tests.gateway.server.apps import ROUTES
 from tests.gateway.server.served import Application, serving
 
@@ -13,15 +13,15 @@ async def test_t00_error_in_the_protocol_ends_one_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A bug of ours costs the connection that met it, one line in the log, and nothing else."""
-    receive = Http1.receive
+    receive = PlainHttp1.receive
 
-    async def fail(self: Http1, data: bytes) -> None:
+    async def fail(self: PlainHttp1, data: bytes) -> None:
         if b"/bug" in data:
             message = "a bug"
             raise RuntimeError(message)
         await receive(self, data)
 
-    monkeypatch.setattr(Http1, "receive", fail)
+    monkeypatch.setattr(PlainHttp1, "receive", fail)
     async with serving(ROUTES) as served, await served.connect() as other:
         await other.websocket()
         with capture_logs() as logs:
@@ -42,11 +42,11 @@ async def test_error_with_an_application_running_cancels_it(
             async with await served.connect() as client:
                 await client.websocket()
 
-                async def fail(self: Http1, data: bytes) -> None:
+                async def fail(self: PlainHttp1, data: bytes) -> None:
                     message = "a bug"
                     raise RuntimeError(message)
 
-                monkeypatch.setattr(Http1, "receive", fail)
+                monkeypatch.setattr(PlainHttp1, "receive", fail)
                 await client.send(b"x")
                 await client.rest()
             await served.quiet()

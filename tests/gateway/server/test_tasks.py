@@ -104,3 +104,32 @@ async def test_cancellation_passes() -> None:
         await contained(anyio.sleep_forever(), "x.failed")
         done.append(1)
     assert (done, logs) == ([], [])
+
+
+@pytest.mark.autojump
+async def test_a_taker_is_asked_first_unless_something_waits() -> None:
+    """Order is kept: what was queued is received before anything is offered again."""
+    queue, offered, willing = AppQueue(), list[Any](), [True, False, True]
+
+    def take(message: Any) -> bool:
+        offered.append(message["body"])
+        return willing.pop(0)
+
+    queue.take(take)
+    for body in (b"a", b"b", b"c"):
+        await queue.put({**BODY, "body": body})
+    assert offered == [b"a", b"b"]
+    assert [(await queue.get())["body"], (await queue.get())["body"]] == [b"b", b"c"]
+    await queue.put({**BODY, "body": b"d"})
+    assert offered == [b"a", b"b", b"d"]
+
+
+@pytest.mark.autojump
+async def test_whoever_watches_is_called_once() -> None:
+    """At the first disconnect; at once if that has come already."""
+    queue, calls = AppQueue(), list[str]()
+    queue.watch(lambda: calls.append("early"))
+    await queue.put(GONE)
+    await queue.put(GONE)
+    queue.watch(lambda: calls.append("late"))
+    assert calls == ["early", "late"]

@@ -1,12 +1,13 @@
 """The socket of one client: back-pressure, cut frames, ends."""
 
+import contextlib
 import socket
 from collections.abc import Iterator
 
 import anyio
 import pytest
 
-from fluxlit.gateway.server.transport import Transport, remaining
+from fluxlit.gateway.server.transport import Offered, Transport, remaining
 
 
 @pytest.fixture
@@ -139,3 +140,29 @@ async def test_fast_peer_does_not_keep_the_turn(pair: Pair) -> None:
 def test_remaining(written: int, left: list[bytes]) -> None:
     """What is left after a partial write of two pieces."""
     assert [bytes(view) for view in remaining([b"ab", b"cd"], written)] == left
+
+
+async def test_what_is_offered_is_sent_begun_or_refused(pair: Pair) -> None:
+    """A part that the client did not take goes first; meanwhile nothing else is taken."""
+    transport = Transport(pair[0], 30)
+    whole = bytes(4_000_000)
+    assert transport.offer(b"a", b"b") is Offered.SENT
+    assert transport.offer(whole) is Offered.BEGUN
+    assert transport.offer(b"c") is Offered.REFUSED
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(transport.send)
+        assert await take(pair[1], len(whole) + 2) == b"ab" + whole
+    assert transport.offer(b"d") is Offered.SENT
+    transport.close()
+    assert transport.offer(b"e") is Offered.REFUSED
+
+
+async def test_a_full_client_takes_no_offer(pair: Pair) -> None:
+    """Nothing of it is sent then, so that it may go another way."""
+    transport = Transport(pair[0], 30)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            pair[0].send(bytes(65_536))
+    assert transport.offer(b"a") is Offered.REFUSED
+    assert not transport._rest
+    transport.close()
