@@ -12,7 +12,7 @@ CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,8}")
 FORBIDDEN = frozenset(
     {
         b"keep-alive", b"proxy-connection", b"te", b"trailer", b"http2-settings", b"expect",
-        b"max-forwards", b"proxy-authorization", b"proxy-authenticate", b"proxy-authentication-info",
+        b"proxy-authorization", b"proxy-authenticate", b"proxy-authentication-info",
     }
 )  # fmt: skip
 """What belongs to the client's hop alone (RFC 9110 7.6.1)."""
@@ -92,6 +92,8 @@ def _hop(heard: Heard) -> None:
     names = {name for name, _ in heard.fields}
     if names & FORBIDDEN:
         raise Violation(f"I3 {names & FORBIDDEN}")
+    if heard.values("max-forwards") and heard.method != b"OPTIONS":
+        raise Violation("I3 Max-Forwards")
     upgrade = heard.values("upgrade")
     wanted = {b"upgrade"} if upgrade else {b"close", b"keep-alive"}
     if upgrade not in ([], [b"websocket"]):
