@@ -17,6 +17,7 @@ from fluxlit.gateway.server.tasks import Tasks
 from fluxlit.gateway.server.transport import Transport
 
 SERVICE_RESTART = 1012
+TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Phase(Enum):
@@ -106,6 +107,8 @@ class Connection:
         if now >= self._transport.write_deadline:
             self._transport.reset()
         elif now >= self.deadline:
+            if self.phase is Phase.BUSY and self._http.is_unanswered:
+                self._transport.try_send(TOO_SLOW)
             self._transport.abort()
         elif self._http.websocket is not None:
             self._keep_awake(now)
