@@ -8,6 +8,7 @@ from fluxlit.protocol import headers as fields
 from fluxlit.protocol import mount, origin, trust
 from fluxlit.protocol.exchange import RequestHead
 from fluxlit.protocol.headers import Header, Headers
+from fluxlit.protocol.hosts import Hosts
 from fluxlit.protocol.refusal import Refusal, malformed
 from fluxlit.protocol.rewriting import Site
 
@@ -40,6 +41,7 @@ class Rules:
         )
         self._public = origin.parse(gateway.public_base_url) if gateway.public_base_url else None
         self.origins = origin.Origins.of(gateway.public_base_url, gateway.allowed_origins)
+        self._hosts = Hosts.of(gateway.allowed_hosts)
         self._pseudonym = pseudonym
 
     def admit(self, scope: Scope) -> Request:
@@ -49,6 +51,7 @@ class Rules:
         fields.check(headers)
         _known(method)
         hop = self._hop(scope, headers)
+        self._hosts.judge(hop.host)
         raw, query = mount.origin_form(raw_path(scope), hop.host), scope.get("query_string", b"")
         if raw == b"*":
             raise _asterisk(method)

@@ -31,6 +31,11 @@ NOTICE = 0.5
 SPREAD = 1.0
 """Seconds over which open WebSockets are told to come again, so that they do not all come at once."""
 
+SLOW = 20.0
+SLOW_RATE = 65_536
+"""Seconds that a client may take for a message, and bytes a second that it must take of a large one.
+What is not taken at all is the listener's to notice."""
+
 log = get_logger("fluxlit.gateway")
 
 
@@ -169,7 +174,7 @@ class _Session:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch, instance)
             with self._pumping:
-                closed = await self._read_upstream(upstream)
+                closed = await self._read_upstream(upstream, instance)
                 if closed is not None:
                     await self._upstream_ended(closed, instance)
             tasks.cancel_scope.cancel()
@@ -185,16 +190,27 @@ class _Session:
             # The other pump learns why; from here on the client is read for its end only.
             return
 
-    async def _read_upstream(self, upstream: UpstreamSocket) -> Closed | None:
+    async def _read_upstream(
+        self, upstream: UpstreamSocket, instance: InstanceStatus
+    ) -> Closed | None:
         while self._end is None:
             message = await upstream.receive()
             if isinstance(message, Closed):
                 return message
             kind = "text" if isinstance(message.data, str) else "bytes"
             self._sending = True
-            await self.exchange.send({"type": "websocket.send", kind: message.data})
+            with anyio.move_on_after(SLOW + len(message.data) / SLOW_RATE) as patience:
+                await self.exchange.send({"type": "websocket.send", kind: message.data})
             self._sending = False
+            if patience.cancelled_caught:
+                self._give_up(instance)
         return None
+
+    def _give_up(self, instance: InstanceStatus) -> None:
+        """The client does not read: what waits for it must not grow, nor keep the sidecar busy."""
+        log.warning("websocket.slow", instance=instance.id)
+        told = (closing.TRY_AGAIN_LATER, "the client reads too slowly")
+        self._end = self._end or End(to_client=told, to_upstream=(closing.GOING_AWAY, ""))
 
     async def _upstream_ended(self, closed: Closed, instance: InstanceStatus) -> None:
         restarting = False
