@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import select
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -74,6 +75,13 @@ class Talk:
         while await self._more():
             pass
         return bytes(self._rest)
+
+    async def without_reading(self) -> None:
+        """Wait for the end of the connection and take none of its bytes."""
+        poll = select.poll()
+        poll.register(self.stream.extra(SocketAttribute.raw_socket), select.POLLRDHUP)
+        while not poll.poll(0):
+            await anyio.sleep(0.01)
 
     async def send(self, data: bytes) -> None:
         """Write; a relay that has left is no error."""
