@@ -83,7 +83,7 @@ async def stack(
     """
     settings = Settings(
         log=Log(access=False, level="error"),
-        relay=replace(Relay(keep_alive=0, park_timeout=0), **(relay or {})),
+        relay=replace(Relay(keep_alive=0, park_timeout=0, websocket_close_timeout=0.3), **(relay or {})),
     )
     settings = replace(settings, gateway=replace(settings.gateway, port=0, **gateway))
     upstream = Upstream(script)

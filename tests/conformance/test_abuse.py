@@ -49,7 +49,7 @@ async def unharmed(served: Stack) -> AsyncGenerator[None]:
     assert resident() - before < ROOM
 
 
-async def pour(client: Client, data: bytes, seconds: float = 0.6) -> int:
+async def pour(client: Client, data: bytes, seconds: float = 0.3) -> int:
     """Write ``data`` again and again without reading; how many bytes were taken."""
     taken = 0
     with anyio.move_on_after(seconds), suppress(anyio.BrokenResourceError):
