@@ -199,6 +199,8 @@ def _tunnels() -> Iterator[Payload]:
     length = b"Sec-WebSocket-Version: 13\r\nContent-Length: %d\r\n" % len(HIDDEN)
     yield Payload("WebSocket with a body", get(key, length, path=path) + HIDDEN, (0,))
     version = b"Sec-WebSocket-Version: 777\r\n"
-    yield Payload("WebSocket version 777 and a request", get(key, version, path=path) + HIDDEN, (0,))
+    yield Payload(
+        "WebSocket version 777 and a request", get(key, version, path=path) + HIDDEN, (0,)
+    )
     old = b"POST / HTTP/1.0\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     yield Payload("chunked on HTTP/1.0 and a request", old + HIDDEN, (0,))

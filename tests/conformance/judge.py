@@ -110,11 +110,14 @@ def chunk_size(line: bytes) -> int:
 
 
 def answers(data: bytes, heads: frozenset[int] = frozenset()) -> list[tuple[int, bytes, bytes]]:
-    """The final answers in what a client received: status, head, body; those numbered in ``heads``
-    answer HEAD. What is cut off at the end is left out.
+    """The whole final answers in what a client received: status, head, body.
+
+    Those numbered in ``heads`` answer HEAD, and have none.
     """
     found: list[tuple[int, bytes, bytes]] = []
-    while (match := re.match(rb"HTTP/1\.1 (\d{3}) [^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n", data)) is not None:
+    while (
+        match := re.match(rb"HTTP/1\.1 (\d{3}) [^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n", data)
+    ) is not None:
         status, text = int(match[1]), match[0].lower()
         data = data[match.end() :]
         if status < 200:

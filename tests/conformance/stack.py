@@ -83,13 +83,16 @@ async def stack(
     """
     settings = Settings(
         log=Log(access=False, level="error"),
-        relay=replace(Relay(keep_alive=0, park_timeout=0, websocket_close_timeout=0.3), **(relay or {})),
+        relay=replace(
+            Relay(keep_alive=0, park_timeout=0, websocket_close_timeout=0.3), **(relay or {})
+        ),
     )
     settings = replace(settings, gateway=replace(settings.gateway, port=0, **gateway))
     upstream = Upstream(script)
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    board, client = StatusBoard(), Client_(
-        settings.relay, max_message=settings.gateway.max_websocket_message
+    board, client = (
+        StatusBoard(),
+        Client_(settings.relay, max_message=settings.gateway.max_websocket_message),
     )
     place = Endpoint("127.0.0.1", listener.extra(anyio.abc.SocketAttribute.local_port))
     instance = InstanceStatus("ui-1", "ui", 0, 1, InstancePhase.READY, 0.0, place)
@@ -107,5 +110,6 @@ async def stack(
             yield served
             await server.close(0.0)
             await client.aclose()
+            upstream.over.set()
             await served.quiet()
             tasks.cancel_scope.cancel()

@@ -5,6 +5,7 @@ than noise. Every case is also fed in cuts, and must come to the same as in one 
 """
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
 import h11
@@ -42,7 +43,16 @@ FRAMES = [
     b"\x82\x7e\x00\x80" + bytes(128),
     b"\x82\x7f" + bytes(5) + b"\x01\x00\x00" + bytes(65_536),
 ]
-TARGETS = [b"/", b"/a/b?c=%20", b"/%2e%2e/x", b"http://a:80/x", b"*", b"//h", b"/_stcore/stream", b"/a%2Fb"]
+TARGETS = [
+    b"/",
+    b"/a/b?c=%20",
+    b"/%2e%2e/x",
+    b"http://a:80/x",
+    b"*",
+    b"//h",
+    b"/_stcore/stream",
+    b"/a%2Fb",
+]
 CHAINS = [
     b'for=1.2.3.4;proto=https;host="a:1", for="[2001:db8::1]:80"',
     b"1.2.3.4, 5.6.7.8:90, [::1]:1, unknown",
@@ -66,14 +76,32 @@ def grown(seeds: Iterable[bytes]) -> st.SearchStrategy[bytes]:
     part = st.tuples(seed, st.integers(0, 80), st.integers(0, 400)).map(lambda t: t[0][t[1] : t[2]])
     noise = st.one_of(
         st.binary(max_size=12),
-        st.sampled_from([b"\r", b"\n", b"\r\n", b"\x00", b" ", b"\t", b",", b";", b'"', b":", b"%", b"\xff", b"\\"]),
+        st.sampled_from(
+            [
+                b"\r",
+                b"\n",
+                b"\r\n",
+                b"\x00",
+                b" ",
+                b"\t",
+                b",",
+                b";",
+                b'"',
+                b":",
+                b"%",
+                b"\xff",
+                b"\\",
+            ]
+        ),
     )
     return st.one_of(seed, st.lists(st.one_of(seed, part, noise), max_size=5).map(b"".join))
 
 
 def values() -> st.SearchStrategy[bytes]:
     """Values of fields, near those that mean something."""
-    return grown([*CHAINS, b"chunked", b"5", b"keep-alive, X", b"http://a", b"null", b"a=b; c=d", b"1.1 x"])
+    return grown(
+        [*CHAINS, b"chunked", b"5", b"keep-alive, X", b"http://a", b"null", b"a=b; c=d", b"1.1 x"]
+    )
 
 
 def fields() -> st.SearchStrategy[list[tuple[bytes, bytes]]]:
@@ -85,7 +113,7 @@ def fields() -> st.SearchStrategy[list[tuple[bytes, bytes]]]:
 def cuts(data: bytes, at: list[int]) -> list[bytes]:
     """``data`` in pieces."""
     places = sorted({place % (len(data) + 1) for place in at} | {0, len(data)})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)] or [b""]
+    return [data[a:b] for a, b in pairwise(places)] or [b""]
 
 
 CUTS = st.lists(st.integers(0, 10_000), max_size=6)
@@ -251,7 +279,9 @@ def test_any_fields(given_fields: list[tuple[bytes, bytes]]) -> None:
 @fuzz
 @given(fields(), st.booleans(), st.sampled_from([("*",), ("127.0.0.0/8", "::1"), ()]))
 def test_any_word_of_a_proxy(
-    given_fields: list[tuple[bytes, bytes]], enabled: bool, allowed: tuple[str, ...]  # noqa: FBT001
+    given_fields: list[tuple[bytes, bytes]],
+    enabled: bool,
+    allowed: tuple[str, ...],
 ) -> None:
     """An address, a scheme and a host come out, or the peer's own; all of them fit into a field."""
     peer = trust.Hop(("127.0.0.1", 1), "http", "a")
@@ -280,7 +310,10 @@ def test_any_origin(given_fields: list[tuple[bytes, bytes]], allowed: str, host:
 
 
 @fuzz
-@given(st.one_of(st.text(max_size=30), values().map(lambda value: value.decode("latin-1"))), st.sampled_from(Kind))
+@given(
+    st.one_of(st.text(max_size=30), values().map(lambda value: value.decode("latin-1"))),
+    st.sampled_from(Kind),
+)
 def test_any_text_of_a_setting(text: str, kind: Kind) -> None:
     """A value, or a sentence that says what was expected."""
     try:

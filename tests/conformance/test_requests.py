@@ -303,7 +303,14 @@ async def test_paths_that_two_readers_would_read_differently(path: str) -> None:
 @pytest.mark.parametrize("host", ["a", "app.example:8000", "localhost"])
 @pytest.mark.parametrize(
     "origin",
-    ["http://evil.example", "http://localhost:1234", "http://127.0.0.1:9", "null", "http://0.0.0.0", ""],
+    [
+        "http://evil.example",
+        "http://localhost:1234",
+        "http://127.0.0.1:9",
+        "null",
+        "http://0.0.0.0",
+        "",
+    ],
 )
 @pytest.mark.parametrize("kind", ["websocket", "upload"])
 async def test_origins_that_are_not_ours(host: str, origin: str, kind: str) -> None:

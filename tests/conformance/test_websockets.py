@@ -162,7 +162,9 @@ async def test_w2_an_upstream_that_ends_is_502() -> None:
 
 async def test_w3_every_connection_has_a_key_of_its_own() -> None:
     """16 random bytes, never the client's."""
-    async with stack(ending(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"), limits=LIMITS) as served:
+    async with stack(
+        ending(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"), limits=LIMITS
+    ) as served:
         for _ in range(2):
             await served.ask(handshake(STREAM))
         one, two = (heard.value("sec-websocket-key") or b"" for heard in served.upstream.requests)
@@ -362,7 +364,7 @@ async def test_w19_a_client_s_empty_close() -> None:
 
 @pytest.mark.parametrize("restarting", [False, True])
 @pytest.mark.parametrize("way", ["end", "reset"])
-async def test_w20_an_upstream_that_drops(way: str, restarting: bool) -> None:  # noqa: FBT001
+async def test_w20_an_upstream_that_drops(way: str, restarting: bool) -> None:
     """1011, or 1012 when its process is gone and another one comes."""
 
     async def script(talk: Talk) -> None:

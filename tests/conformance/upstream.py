@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import select
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -25,8 +24,9 @@ class Cut(Exception):  # noqa: N818 - an end of stream, told apart by name
 class Talk:
     """One connection of the relay, from the upstream's side."""
 
-    def __init__(self, stream: SocketStream) -> None:
+    def __init__(self, stream: SocketStream, over: anyio.Event) -> None:
         self.stream = stream
+        self.over = over
         self.raw = bytearray()
         self.requests: list[Heard] = []
         self.ended = anyio.Event()
@@ -77,11 +77,9 @@ class Talk:
         return bytes(self._rest)
 
     async def without_reading(self) -> None:
-        """Wait for the end of the connection and take none of its bytes."""
-        poll = select.poll()
-        poll.register(self.stream.extra(SocketAttribute.raw_socket), select.POLLRDHUP)
-        while not poll.poll(0):
-            await anyio.sleep(0.01)
+        """Take none of the relay's bytes until the test is over; its end must stand behind them."""
+        await self.over.wait()
+        await self.until_end()
 
     async def send(self, data: bytes) -> None:
         """Write; a relay that has left is no error."""
@@ -182,6 +180,7 @@ class Upstream:
         self.talks: list[Talk] = []
         self.violations: list[str] = []
         self.open = 0
+        self.over = anyio.Event()
 
     @property
     def requests(self) -> list[Heard]:
@@ -201,7 +200,7 @@ class Upstream:
 
     async def handle(self, stream: SocketStream) -> None:
         """One connection."""
-        talk = Talk(stream)
+        talk = Talk(stream, self.over)
         self.talks.append(talk)
         self.open += 1
         try:

@@ -33,7 +33,8 @@ def test_others_are_misdirected(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "name"), [("a:1", "a"), ("a", "a"), ("[::1]", "[::1]"), ("[::1]:8", "[::1]"), ("a.", "a")]
+    ("host", "name"),
+    [("a:1", "a"), ("a", "a"), ("[::1]", "[::1]"), ("[::1]:8", "[::1]"), ("a.", "a")],
 )
 def test_bare(host: str, name: str) -> None:
     """The port goes, an address of IPv6 stays whole."""
