@@ -230,6 +230,7 @@ async def test_w17_a_client_that_does_not_read_is_let_go(monkeypatch: pytest.Mon
             await talk.stream.send(frame_up(BINARY, bytes(16_384)))
 
     monkeypatch.setattr(websocket, "SLOW", 0.3)
+    monkeypatch.setattr(websocket, "GOODBYE", 1.0)
     told: list[tuple[int, bytes]] = []
     async with stack(script, limits=PATIENT) as served:
         before = resident()

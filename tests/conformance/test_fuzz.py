@@ -117,7 +117,7 @@ def cuts(data: bytes, at: list[int]) -> list[bytes]:
 
 
 CUTS = st.lists(st.integers(0, 10_000), max_size=6)
-fuzz = settings(deadline=None, max_examples=250)
+fuzz = settings(deadline=None, max_examples=150)
 
 
 def refusing(rule: Callable[[], Any]) -> Any:

@@ -6,6 +6,7 @@ import random
 import anyio
 import pytest
 
+from fluxlit.gateway import websocket
 from tests.conformance import judge
 from tests.conformance.stack import STREAM, Stack, request, stack
 from tests.conformance.upstream import Talk
@@ -69,7 +70,7 @@ async def test_interleaved_users(pool: int) -> None:
         assert any(len(talk.requests) > USERS // 2 for talk in served.upstream.talks)
 
 
-async def test_interleaved_websockets() -> None:
+async def test_interleaved_websockets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each session hears its own messages only, under its own cookie."""
 
     async def script(talk: Talk) -> None:
@@ -90,6 +91,7 @@ async def test_interleaved_websockets() -> None:
                 await client.send(frame(0x82, me + b"%d" % turn))
                 assert await client.frame() == (0x82, b"id=" + me + b"|" + me + b"%d" % turn)
 
+    monkeypatch.setattr(websocket, "GOODBYE", 0.2)
     async with stack(script) as served, anyio.create_task_group() as tasks:
         for user in range(USERS):
             tasks.start_soon(talk_to, served, user)

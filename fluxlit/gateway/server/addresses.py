@@ -2,6 +2,7 @@
 
 import socket
 from collections import Counter
+from typing import Any
 
 from fluxlit.config.settings import Gateway
 from fluxlit.protocol.trust import Trust, normal
@@ -43,7 +44,7 @@ class Addresses:
 def peer(client: socket.socket) -> str:
     """The client's address; "" on a Unix socket, or when it has left already."""
     try:
-        name = client.getpeername()
+        name: tuple[Any, ...] | str = client.getpeername()
     except OSError:
         return ""
     return normal((str(name[0]), 0))[0] if isinstance(name, tuple) else ""

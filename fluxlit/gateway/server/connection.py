@@ -7,6 +7,7 @@ from math import inf
 from time import monotonic
 from typing import Any
 
+import anyio
 from hypercorn.config import Config
 
 from fluxlit.gateway.asgi import ASGIApp
@@ -42,6 +43,7 @@ class Connection:
         self._lingered = 0
         self._credit = limits.body
         self._blocked = False
+        self._reading = anyio.CancelScope()
         self.closed: Callable[[Connection], None] = nothing
         self.phase = Phase.IDLE
         self.since = monotonic()
@@ -60,7 +62,8 @@ class Connection:
         """Serve it until the client leaves or the last exchange is over, and all its tasks have ended."""
         try:
             async with self._tasks:
-                await self._read()
+                with self._reading:
+                    await self._read()
                 await self._http.lost()
                 self.close()
         finally:
@@ -115,8 +118,8 @@ class Connection:
             self._transport.abort()
         elif self._blocked and self._transport.has_left():
             # Its end stands behind bytes that the application does not take.
-            self._transport.abort()
-            self._tasks.spawn(self._http.lost)
+            self._blocked = False
+            self._reading.cancel()
         elif self._http.websocket is not None:
             self._keep_awake(now)
 

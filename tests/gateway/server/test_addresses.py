@@ -17,11 +17,12 @@ from tests.gateway.server.served import Client, serving
 @pytest.fixture
 def client() -> Iterator[socket.socket]:
     """An accepted connection from 127.0.0.1."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        with closing(socket.create_connection(listener.getsockname())):
-            accepted, _ = listener.accept()
-            with closing(accepted):
-                yield accepted
+    with (
+        closing(socket.create_server(("127.0.0.1", 0))) as listener,
+        closing(socket.create_connection(listener.getsockname())),
+        closing(listener.accept()[0]) as accepted,
+    ):
+        yield accepted
 
 
 def test_counts_up_to_the_limit_and_forgets(client: socket.socket) -> None:

@@ -139,3 +139,16 @@ async def test_fast_peer_does_not_keep_the_turn(pair: Pair) -> None:
 def test_remaining(written: int, left: list[bytes]) -> None:
     """What is left after a partial write of two pieces."""
     assert [bytes(view) for view in remaining([b"ab", b"cd"], written)] == left
+
+
+async def test_has_left_looks_past_unread_bytes(pair: Pair) -> None:
+    """The end of the client's side is seen while its bytes are still there to be read."""
+    transport = Transport(pair[0], 30)
+    assert not transport.has_left()
+    pair[1].send(b"unread")
+    assert not transport.has_left()
+    pair[1].shutdown(socket.SHUT_WR)
+    assert transport.has_left()
+    assert await transport.receive(100) == b"unread"
+    transport.close()
+    assert not transport.has_left()
