@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
@@ -78,6 +79,10 @@ class Talk:
 
     async def without_reading(self) -> None:
         """Take none of the relay's bytes until the test is over; its end must stand behind them."""
+        # On asyncio a stream that has been read once reads on by itself (measured: 95 MiB).
+        transport: Any = getattr(self.stream, "_transport", None)
+        if transport is not None:
+            transport.pause_reading()
         await self.over.wait()
         await self.until_end()
 
