@@ -123,6 +123,11 @@ class Gateway:
     allowed_origins: tuple[str, ...] = setting(
         (), Kind.ORIGINS, "Origins besides our own that may open WebSockets and upload"
     )
+    allowed_hosts: tuple[str, ...] = setting(
+        (),
+        Kind.TEXTS,
+        "Hosts to answer for, e.g. app.example.com or *.example.com; none listed: any",
+    )
     keep_alive_timeout: float = setting(
         75.0,
         Kind.SECONDS,
@@ -130,6 +135,12 @@ class Gateway:
         least=1,
     )
     max_connections: int = setting(1000, Kind.COUNT, "Client connections at once", least=1)
+    max_connections_per_address: int = setting(
+        500,
+        Kind.COUNT,
+        "Client connections of one address, trusted proxies excepted; 0: no limit",
+        least=0,
+    )
     max_body: int = setting(
         209_715_200,
         Kind.BYTES,

@@ -8,6 +8,7 @@ from fluxlit.protocol import headers as fields
 from fluxlit.protocol import mount, origin, trust
 from fluxlit.protocol.exchange import RequestHead
 from fluxlit.protocol.headers import Header, Headers
+from fluxlit.protocol.hosts import Hosts
 from fluxlit.protocol.refusal import Refusal, malformed
 from fluxlit.protocol.rewriting import Site
 
@@ -40,6 +41,7 @@ class Rules:
         )
         self._public = origin.parse(gateway.public_base_url) if gateway.public_base_url else None
         self.origins = origin.Origins.of(gateway.public_base_url, gateway.allowed_origins)
+        self._hosts = Hosts.of(gateway.allowed_hosts)
         self._pseudonym = pseudonym
 
     def admit(self, scope: Scope) -> Request:
@@ -49,6 +51,7 @@ class Rules:
         fields.check(headers)
         _known(method)
         hop = self._hop(scope, headers)
+        self._hosts.judge(hop.host)
         raw, query = mount.origin_form(raw_path(scope), hop.host), scope.get("query_string", b"")
         if raw == b"*":
             raise _asterisk(method)
@@ -57,13 +60,13 @@ class Rules:
         return Request(method, path, query, headers, hop, scope.get("http_version", "1.1"))
 
     def to_ui(self, request: Request, raw: bytes, request_id: bytes) -> RequestHead:
-        """The head that goes up to the sidecar; raises Refusal 508 for a loop."""
+        """The head that goes up to the sidecar; raises Refusal 508 for a loop, 204 for the last hop."""
         kept = fields.to_upstream(
             request.headers, version=request.version, pseudonym=self._pseudonym
         )
         host = origin.upstream_host(request.headers, request.hop, self.origins)
         target = raw + b"?" + request.query if request.query else raw
-        headers = [(b"host", host), *_identified(kept, request, request_id)]
+        headers = [(b"host", host), *_identified(kept, request, request_id), *_hops(request)]
         return RequestHead(request.method.encode("ascii"), target, headers)
 
     def to_api(self, scope: Scope, request: Request, prefix: str, request_id: bytes) -> Scope:
@@ -120,6 +123,14 @@ def _known(method: str) -> None:
         raise Refusal(405, "TRACE is not served.", headers=((b"allow", _allowed()),))
     if method not in METHODS:
         raise Refusal(501, "This method is not served.", severs=True)
+
+
+def _hops(request: Request) -> list[Header]:
+    """Max-Forwards counted down, which only OPTIONS has; at 0 the answer is ours (RFC 9110 7.6.2)."""
+    left = fields.hops_left(request.headers) if request.method == "OPTIONS" else None
+    if left == 0:
+        raise _asterisk(request.method)
+    return [] if left is None else [(b"max-forwards", b"%d" % (left - 1))]
 
 
 def _asterisk(method: str) -> Refusal:

@@ -32,6 +32,11 @@ NOTICE = 0.5
 SPREAD = 1.0
 """Seconds over which open WebSockets are told to come again, so that they do not all come at once."""
 
+SLOW = 20.0
+SLOW_RATE = 65_536
+"""Seconds that a client may take for a message, and bytes a second that it must take of a large one.
+What is not taken at all is the listener's to notice."""
+
 log = get_logger("fluxlit.gateway")
 
 
@@ -239,9 +244,18 @@ class _Session:
                 listening = 0 if placement.hear(message.data, instance) else listening - 1
             kind = "text" if isinstance(message.data, str) else "bytes"
             self._sending = True
-            await self.exchange.send({"type": "websocket.send", kind: message.data})
+            with anyio.move_on_after(SLOW + len(message.data) / SLOW_RATE) as patience:
+                await self.exchange.send({"type": "websocket.send", kind: message.data})
             self._sending = False
+            if patience.cancelled_caught:
+                self._give_up(instance)
         return None
+
+    def _give_up(self, instance: InstanceStatus) -> None:
+        """The client does not read: what waits for it must not grow, nor keep the sidecar busy."""
+        log.warning("websocket.slow", instance=instance.id)
+        told = (closing.TRY_AGAIN_LATER, "the client reads too slowly")
+        self._end = self._end or End(to_client=told, to_upstream=(closing.GOING_AWAY, ""))
 
     async def _upstream_ended(self, closed: Closed, instance: InstanceStatus) -> None:
         restarting = False

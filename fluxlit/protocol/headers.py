@@ -138,6 +138,16 @@ def nominated(headers: Headers) -> frozenset[bytes]:
     return names
 
 
+def hops_left(headers: Headers) -> int | None:
+    """How many more hops an OPTIONS may take (RFC 9110 7.6.2); None: any. Raises Refusal 400."""
+    said = values(headers, b"max-forwards")
+    if not said:
+        return None
+    if len(said) > 1 or not said[0].isdigit() or len(said[0]) > 9:
+        raise malformed("Max-Forwards must be one number.")
+    return int(said[0])
+
+
 def to_upstream(headers: Headers, *, version: str, pseudonym: bytes) -> list[Header]:
     """What a service may see of a request's fields, besides Host and what trust adds.
 

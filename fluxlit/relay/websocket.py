@@ -4,7 +4,7 @@ One task reads, so that pings are answered while the browser is slow; one task k
 """
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from math import inf
 from secrets import token_bytes
 
@@ -42,6 +42,8 @@ ROOM = 65536
 
 # Characters or bytes of a message that may be sent without waiting; as UTF-8 it is one piece still.
 OFFERED = PIECE // 4
+# Bytes of unanswered pings' answers that are kept.
+MOST_CONTROL = 4096
 
 # Seconds that a cancelled or failed relay spends on its Close frame; the peer learns it from the
 # end of the connection otherwise.
@@ -71,7 +73,7 @@ class UpstreamSocket:
         self._unsent = b""
         # Offered each message before it is held; whoever says True has passed it on.
         self.taker: Callable[[str | bytes], bool] = _nobody
-        self._control: dict[type[Command], bytes] = {}
+        self._control = bytearray()
         self._heard = anyio.current_time()
         self._listening = False
         self._tasks: TaskGroup
@@ -90,6 +92,7 @@ class UpstreamSocket:
             if self._phase is not Phase.OPEN:
                 raise UpstreamClosed("the WebSocket is closed", received_head=True)
             try:
+                await self._send_control_frames()  # an answer to a ping is not overtaken
                 await self._send_frame(data)
             except StreamBroken as exc:
                 raise UpstreamClosed(str(exc), received_head=True) from exc
@@ -99,7 +102,7 @@ class UpstreamSocket:
 
     def offer(self, data: str | bytes) -> bool:
         """Send a message at once if the upstream takes it; False if nothing of it is sent."""
-        busy = self._writing.locked() or self._unsent
+        busy = self._writing.locked() or self._unsent or self._control
         if busy or self._phase is not Phase.OPEN or len(data) > OFFERED:
             return False
         (piece,) = frame(data, token_bytes(4))
@@ -230,9 +233,9 @@ class UpstreamSocket:
             case Deliver(what):
                 await self._deliver(what)
             case SendPong(payload):
-                self._queue(SendPong, self._frames.pong(payload))
+                self._queue(self._frames.pong(payload))
             case SendPing():
-                self._queue(SendPing, self._frames.ping())
+                self._queue(self._frames.ping())
             case SendClose(code, reason):
                 await self._send_close(self._frames.close(code, reason))
             case HangUp():
@@ -246,20 +249,27 @@ class UpstreamSocket:
         else:
             self._inbox.close(what)
 
-    def _queue(self, kind: type[Command], data: bytes) -> None:
+    def _queue(self, data: bytes) -> None:
         # In a task of its own: while the upstream does not read, a reader that waits to answer a
         # ping would stop reading, and both sides would wait for each other.
         idle = not self._control
-        self._control[kind] = data
+        if len(self._control) > MOST_CONTROL:
+            self._control.clear()  # of many unanswered pings the last is enough (RFC 6455 5.5.3)
+        self._control += data
         if idle:
             self._tasks.start_soon(self._send_control)
 
     async def _send_control(self) -> None:
         async with self._writing:
-            data = b"".join(self._control.values())
-            self._control.clear()
             if self._phase is Phase.OPEN:
-                await self._send_quietly(data)
+                with suppress(StreamBroken):  # the reader learns the same and tells it
+                    await self._send_control_frames()
+
+    async def _send_control_frames(self) -> None:
+        await self._flush()  # a frame that is sent in part goes first, whole
+        if self._control:
+            data, self._control = bytes(self._control), bytearray()
+            await self._stream.send(data)
 
     async def _send_close(self, data: bytes) -> None:
         with anyio.move_on_after(self._settings.websocket_close_timeout):

@@ -12,6 +12,7 @@ from fluxlit.protocol.headers import (
     declares_body,
     from_upstream,
     handshake,
+    hops_left,
     is_forwarding,
     listed,
     to_api,
@@ -214,3 +215,17 @@ def test_a_handshake_s_own_fields_are_made_anew() -> None:
 def test_which_heads_declare_a_body(headers: list[tuple[bytes, bytes]], declared: bool) -> None:
     """RFC 9112 6: Content-Length or Transfer-Encoding."""
     assert declares_body(headers) is declared
+
+
+@pytest.mark.parametrize(("said", "left"), [([], None), ([b"0"], 0), ([b"3"], 3), ([b"007"], 7)])
+def test_hops_left(said: list[bytes], left: int | None) -> None:
+    """A number, or none: any (RFC 9110 7.6.2)."""
+    assert hops_left([(b"max-forwards", value) for value in said]) == left
+
+
+@pytest.mark.parametrize("said", [[b"x"], [b""], [b"-1"], [b"1", b"2"], [b"1, 2"], [b"9" * 30]])
+def test_hops_that_are_no_number(said: list[bytes]) -> None:
+    """400."""
+    with pytest.raises(Refusal) as refused:
+        hops_left([(b"max-forwards", value) for value in said])
+    assert refused.value.status == 400

@@ -7,16 +7,18 @@ from math import inf
 from time import monotonic
 from typing import Any
 
+import anyio
 from hypercorn.config import Config
 
 from fluxlit.gateway.asgi import ASGIApp
 from fluxlit.gateway.server.context import Context
-from fluxlit.gateway.server.limits import LINGER_BYTES, READ_BYTES, Limits
+from fluxlit.gateway.server.limits import BODY_RATE, LINGER_BYTES, READ_BYTES, Limits
 from fluxlit.gateway.server.plain import PlainHttp1
 from fluxlit.gateway.server.tasks import Tasks
 from fluxlit.gateway.server.transport import Offered, Transport
 
 SERVICE_RESTART = 1012
+TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Phase(Enum):
@@ -39,6 +41,9 @@ class Connection:
         self._transport = Transport(sock, limits.write)
         self._tasks = Tasks(self._transport.abort)
         self._lingered = 0
+        self._credit = limits.body
+        self._blocked = False
+        self._reading = anyio.CancelScope()
         self.closed: Callable[[Connection], None] = nothing
         self.phase = Phase.IDLE
         self.since = monotonic()
@@ -57,7 +62,8 @@ class Connection:
         """Serve it until the client leaves or the last exchange is over, and all its tasks have ended."""
         try:
             async with self._tasks:
-                await self._read()
+                with self._reading:
+                    await self._read()
                 await self._http.lost()
                 self.close()
         finally:
@@ -67,6 +73,7 @@ class Connection:
         """A request has begun."""
         self.phase = Phase.BUSY
         self.deadline = inf
+        self._credit = self._limits.body
 
     def idle(self) -> None:
         """The exchange is over, the next may come."""
@@ -117,7 +124,13 @@ class Connection:
         if now >= self._transport.write_deadline:
             self._transport.reset()
         elif now >= self.deadline:
+            if self.phase is Phase.BUSY and self._http.is_unanswered:
+                self._transport.try_send(TOO_SLOW)
             self._transport.abort()
+        elif self._blocked and self._transport.has_left():
+            # Its end stands behind bytes that the application does not take.
+            self._blocked = False
+            self._reading.cancel()
         elif self._http.websocket is not None:
             self._keep_awake(now)
 
@@ -146,13 +159,21 @@ class Connection:
                     if self._lingered > LINGER_BYTES:
                         return
                     continue
-                case Phase.BUSY:
+                case Phase.BUSY if self.deadline < inf:
+                    self._credit = max(self.deadline - monotonic(), 0)
                     self.deadline = inf
                 case _:
                     pass
+            self._blocked = True
             await self._http.receive(data)
+            self._blocked = False
             if self._http.expects_body and self.phase is Phase.BUSY:
-                self.deadline = monotonic() + self._limits.body
+                self._wait_for_body(len(data))
+
+    def _wait_for_body(self, received: int) -> None:
+        """The time that was waited for a body comes back only as fast as the body does."""
+        self._credit = min(self._limits.body, self._credit + received / BODY_RATE)
+        self.deadline = monotonic() + self._credit
 
     def _say_goodbye(self) -> None:
         websocket = self._http.websocket

@@ -37,7 +37,8 @@ def examine(request: h11.Request) -> Kind | int:
         b"content-length" in fields or request.http_version == b"1.0"
     ):
         return 400
-    if request.method.upper() == b"CONNECT":
+    # Methods are case-sensitive (RFC 9110 9.1), and the scope's is upper-case whatever was sent.
+    if request.method == b"CONNECT" or request.method != request.method.upper():
         return 501
     return kind(request, fields, headers)
 

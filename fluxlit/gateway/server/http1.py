@@ -103,6 +103,11 @@ class Http1(H11Protocol):
         """Whether the client still owes a part of its request's body."""
         return self.connection.their_state is h11.SEND_BODY
 
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether not a byte of the answer to the current request has been made."""
+        return self.connection.our_state is h11.SEND_RESPONSE
+
     async def receive(self, data: bytes) -> None:
         """Bytes of the client, in order."""
         if isinstance(self.connection, H11WSConnection):

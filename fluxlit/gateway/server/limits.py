@@ -31,6 +31,9 @@ QUEUED_MESSAGES = 8
 QUEUED_BYTES = 262_144
 """What an application may leave unread before the connection is read no further; one message always fits."""
 
+BODY_RATE = 1024
+"""Bytes a second below which a request's body is no upload but an attempt to hold a connection."""
+
 LINGER_BYTES = 10_485_760
 """What a client may still send after its answer before it is cut off."""
 

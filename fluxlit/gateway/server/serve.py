@@ -11,6 +11,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from fluxlit.config.settings import Gateway
 from fluxlit.gateway.asgi import ASGIApp
 from fluxlit.gateway.server.accept import Acceptor
+from fluxlit.gateway.server.addresses import Addresses
 from fluxlit.gateway.server.connection import Connection, Phase
 from fluxlit.gateway.server.context import Context, Flag
 from fluxlit.gateway.server.limits import Limits, hypercorn_config
@@ -34,6 +35,7 @@ class Server:
         self._config = hypercorn_config(gateway)
         self._context = Context()
         self._most = gateway.max_connections
+        self._addresses = Addresses(gateway)
         self._open: set[Connection] = set()
         self._live: set[Connection] = set()
         self._some = Flag()
@@ -98,15 +100,24 @@ class Server:
 
     def _take(self, tasks: TaskGroup, client: socket.socket) -> None:
         """A client has connected."""
+        address = self._addresses.enter(client)
+        if address is None:
+            self._acceptor.refuse(client, "too many connections of one address")
+            return
         if len(self._open) >= self._most and not self._make_room():
+            self._addresses.leave(address)
             self._acceptor.refuse(client, "too many connections")
             return
         connection = Connection(client, self._app, self._config, self._context, self._limits)
-        connection.closed = self._open.discard
+        connection.closed = partial(self._closed, address)
         self._open.add(connection)
         self._live.add(connection)
         self._some.up()
         tasks.start_soon(self._contain, connection, name="connection")
+
+    def _closed(self, address: str, connection: Connection) -> None:
+        self._open.discard(connection)
+        self._addresses.leave(address)
 
     def _make_room(self) -> bool:
         """End the connection that has been idle longest, if one is, to take another in its place."""

@@ -4,6 +4,7 @@ A raw non-blocking socket with wait_readable/wait_writable: most reads and write
 no waiting at all, and an idle connection costs no stream buffers.
 """
 
+import select
 import socket
 import struct
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from anyio.lowlevel import checkpoint
 from fluxlit.gateway.server.context import Flag
 from fluxlit.gateway.server.limits import BURST_BYTES
 
+LEFT = getattr(select, "POLLRDHUP", select.POLLHUP)
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 JOINED_BYTES = 16_384
 """Pieces up to this size together are copied into one send."""
@@ -112,6 +114,14 @@ class Transport:
             return
         with suppress(OSError):
             self._rest = self._write([data])
+
+    def has_left(self) -> bool:
+        """Whether the client has ended its side, seen past the bytes that nobody has read yet."""
+        if not self._is_open:
+            return False
+        poll = select.poll()
+        poll.register(self._sock, LEFT)
+        return bool(poll.poll(0))
 
     def finish(self) -> None:
         """Tell the client that nothing more comes."""

@@ -238,6 +238,8 @@ class WebSocket(WSStream):
         if self.connection.state is ConnectionState.REMOTE_CLOSING:
             await self._send_wsproto_event(event.response())
         elif self.connection.state is ConnectionState.OPEN:
+            # No Close of the client's: what we tell it is not what it has said (RFC 6455 7.1.5).
+            self._ended = (ABNORMAL, event.reason or "")
             await self._send_wsproto_event(CloseConnection(event.code, event.reason))
         await self.send(StreamClosed(stream_id=self.stream_id))
 

@@ -166,3 +166,16 @@ async def test_a_full_client_takes_no_offer(pair: Pair) -> None:
     assert transport.offer(b"a") is Offered.REFUSED
     assert not transport._rest
     transport.close()
+
+
+async def test_has_left_looks_past_unread_bytes(pair: Pair) -> None:
+    """The end of the client's side is seen while its bytes are still there to be read."""
+    transport = Transport(pair[0], 30)
+    assert not transport.has_left()
+    pair[1].send(b"unread")
+    assert not transport.has_left()
+    pair[1].shutdown(socket.SHUT_WR)
+    assert transport.has_left()
+    assert await transport.receive(100) == b"unread"
+    transport.close()
+    assert not transport.has_left()
