@@ -11,6 +11,7 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute
 
+from fluxlit.gateway import websocket
 from fluxlit.gateway.server.limits import Limits
 from fluxlit.status import DaemonPhase, InstancePhase
 from tests.conformance.stack import STREAM, Stack, request, stack
@@ -396,8 +397,11 @@ async def test_w20_a_client_that_drops(way: str) -> None:
         assert await told_up(served) == [(CLOSE, code(1001))]
 
 
-async def test_w20_one_side_never_outlives_the_other_for_long() -> None:
+async def test_w20_one_side_never_outlives_the_other_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A client that does not answer the Close is let go after the linger time."""
+    monkeypatch.setattr(websocket, "GOODBYE", 0.3)
     async with opened(then(frame_up(CLOSE, code(1000)))) as (_, client, _):
         await client.frame()
         with anyio.fail_after(4):
