@@ -11,7 +11,7 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute
 
-from fluxlit.gateway import websocket
+from fluxlit.gateway import parking, websocket
 from fluxlit.gateway.server.limits import Limits
 from fluxlit.status import DaemonPhase, InstancePhase
 from tests.conformance.stack import STREAM, Stack, request, stack
@@ -149,8 +149,9 @@ async def test_w2_a_silent_upstream_is_504() -> None:
         assert (await served.ask(handshake(STREAM))).startswith(b"HTTP/1.1 504 ")
 
 
-async def test_w2_an_upstream_that_ends_is_502() -> None:
+async def test_w2_an_upstream_that_ends_is_502(monkeypatch: pytest.MonkeyPatch) -> None:
     """With Retry-After, or 503 when a replacement is waited for."""
+    monkeypatch.setattr(parking, "NOTICE", 0.1)
 
     async def script(talk: Talk) -> None:
         await talk.head()
