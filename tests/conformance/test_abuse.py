@@ -55,7 +55,7 @@ async def unharmed(served: Stack) -> AsyncGenerator[None]:
     assert resident() - before < ROOM
 
 
-async def pour(client: Client, data: bytes, seconds: float = 0.2) -> int:
+async def pour(client: Client, data: bytes, seconds: float = 0.12) -> int:
     """Write ``data`` again and again without reading; how many bytes were taken."""
     taken = 0
     with anyio.move_on_after(seconds), suppress(anyio.BrokenResourceError):
@@ -138,7 +138,7 @@ BOMBS = {
 @pytest.mark.parametrize(("start", "more"), BOMBS.values(), ids=BOMBS.keys())
 async def test_endless_heads_and_chunks(start: bytes, more: bytes) -> None:
     """Refused after some 64 KiB, whatever it is that does not end."""
-    limits = Limits(idle=5.0, head=5.0, body=5.0, linger=0.2, tick=0.02)
+    limits = Limits(idle=2.0, head=2.0, body=2.0, linger=0.1, tick=0.02)
     async with stack(limits=limits) as served, unharmed(served):
         async with await served.connect() as client:
             await client.send(start)

@@ -8,6 +8,7 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute
 
+from fluxlit.gateway import parking
 from fluxlit.gateway.server.limits import Limits
 from fluxlit.status import DaemonPhase, Endpoint, InstancePhase
 from tests.conformance import judge
@@ -318,8 +319,9 @@ async def test_b19_we_never_half_close_upwards() -> None:
     assert ends == [False]
 
 
-async def test_b20_refused_is_502_and_starting_is_503() -> None:
+async def test_b20_refused_is_502_and_starting_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
     """With Retry-After, both."""
+    monkeypatch.setattr(parking, "NOTICE", 0.1)
     async with stack() as served:
         gone = await anyio.create_tcp_listener(local_host="127.0.0.1")
         port = gone.extra(SocketAttribute.local_port)

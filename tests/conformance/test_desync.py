@@ -14,7 +14,7 @@ from tests.conformance import judge
 from tests.conformance.corpus import Payload, payloads
 from tests.conformance.stack import Stack, stack
 
-PATIENT = Limits(idle=1.5, head=1.5, body=1.5, linger=1.5, tick=0.3)
+PATIENT = Limits(idle=1.0, head=1.0, body=1.0, linger=1.0, tick=0.2)
 """The listener itself ends what waits for more bytes, so nobody has to guess how long to listen."""
 
 

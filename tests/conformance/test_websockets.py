@@ -11,6 +11,7 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute
 
+from fluxlit.gateway import parking, websocket
 from fluxlit.gateway.server.limits import Limits
 from fluxlit.status import DaemonPhase, InstancePhase
 from tests.conformance.stack import STREAM, Stack, request, stack
@@ -148,8 +149,9 @@ async def test_w2_a_silent_upstream_is_504() -> None:
         assert (await served.ask(handshake(STREAM))).startswith(b"HTTP/1.1 504 ")
 
 
-async def test_w2_an_upstream_that_ends_is_502() -> None:
+async def test_w2_an_upstream_that_ends_is_502(monkeypatch: pytest.MonkeyPatch) -> None:
     """With Retry-After, or 503 when a replacement is waited for."""
+    monkeypatch.setattr(parking, "NOTICE", 0.1)
 
     async def script(talk: Talk) -> None:
         await talk.head()
@@ -396,8 +398,11 @@ async def test_w20_a_client_that_drops(way: str) -> None:
         assert await told_up(served) == [(CLOSE, code(1001))]
 
 
-async def test_w20_one_side_never_outlives_the_other_for_long() -> None:
+async def test_w20_one_side_never_outlives_the_other_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A client that does not answer the Close is let go after the linger time."""
+    monkeypatch.setattr(websocket, "GOODBYE", 0.3)
     async with opened(then(frame_up(CLOSE, code(1000)))) as (_, client, _):
         await client.frame()
         with anyio.fail_after(4):
