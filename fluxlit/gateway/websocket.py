@@ -193,7 +193,6 @@ class _Session:
 
     async def relay(self, upstream: UpstreamSocket, instance: InstanceStatus) -> None:
         """Relay until either side ends or the instance is taken away; then tell the other side."""
-        upstream.taker = self._pass_down
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch, instance)
             with self._pumping:
@@ -242,6 +241,9 @@ class _Session:
                 return message
             if listening and isinstance(message.data, bytes):
                 listening = 0 if placement.hear(message.data, instance) else listening - 1
+            if not listening:
+                # Not earlier: what is passed down at once is not seen here.
+                upstream.taker = self._pass_down
             kind = "text" if isinstance(message.data, str) else "bytes"
             self._sending = True
             with anyio.move_on_after(SLOW + len(message.data) / SLOW_RATE) as patience:

@@ -9,6 +9,7 @@ import pytest
 
 from fluxlit.errors import ConnectFailed, UpstreamTimeout
 from fluxlit.gateway.asgi import OFFER, TAKE
+from fluxlit.gateway.placement import LISTENED
 from fluxlit.protocol.closing import Closed
 from fluxlit.protocol.exchange import ResponseHead
 from fluxlit.relay.client import HandshakeRefused
@@ -356,7 +357,7 @@ async def test_messages_to_a_sidecar_that_is_gone_are_dropped_until_its_end_is_k
 
 
 async def test_messages_pass_at_once_where_the_server_lets_them() -> None:
-    """Both ways without a queue; before the sidecar is there, and after the end, nothing is taken."""
+    """Both ways without a queue, once the first messages were heard; before and after, nothing is taken."""
     socket, takers, down = FakeSocket(), list[Any](), list[str | bytes]()
 
     def offer(data: str | bytes) -> bool:
@@ -377,6 +378,11 @@ async def test_messages_pass_at_once_where_the_server_lets_them() -> None:
         assert not take({"type": "websocket.connect"})
         socket.full = True
         assert not take(up)
+        before = socket.taker  # none until the session's id has been heard, or is not to come
+        for _ in range(LISTENED):
+            socket.say(b"said")
+        await anyio.wait_all_tasks_blocked()
+        assert before is None
         assert socket.taker is not None
         assert socket.taker("down")
         assert not socket.taker("refused")
