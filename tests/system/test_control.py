@@ -105,13 +105,24 @@ def test_drain_serves_on_until_stop(start: Start, backend: str) -> None:
     assert daemon.log.find("daemon.phase", to="draining") is not None
 
 
-def test_restart_and_reload_say_what_they_cannot_do(start: Start) -> None:
-    """Where the supervisor has no such ability the command says so and fails."""
+def test_restart_rolls_to_a_new_generation(start: Start, backend: str) -> None:
+    """`fluxlit restart` is SIGUSR2 by another way: a new process takes over, the port never closes."""
+    quick = {"FLUXLIT_SIDECAR_MIN_READY": "0.2", "FLUXLIT_SIDECAR_DRAIN": "0.2"}
+    daemon = start("--backend", backend, environment=quick).wait_ready()
+    first = daemon.sidecar
+    assert command(daemon, "restart").returncode == 0
+    daemon.wait_event("roll.done")
+    assert daemon.sidecar != first
+    assert daemon.ask("/").status == 200
+    assert daemon.stop() == 0
+
+
+def test_reload_says_that_it_cannot(start: Start) -> None:
+    """What the daemon has no ability for fails with a sentence and changes nothing."""
     daemon = start().wait_ready()
-    for name in ("restart", "reload"):
-        told = command(daemon, name)
-        if told.returncode:
-            assert told.stderr == f"fluxlit: {name} is not available yet\n"
+    told = command(daemon, "reload")
+    assert (told.returncode, told.stderr) == (1, "fluxlit: reload is not available yet\n")
+    assert daemon.ask("/").status == 200
     assert daemon.stop() == 0
 
 
