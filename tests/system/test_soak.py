@@ -22,6 +22,7 @@ def test_the_laws_hold_under_chaos(start: Start, backend: str) -> None:
     chaos = soak.Soak(daemon.wait_ready(), seed)
     chaos.run(SECONDS)
     print(dict(sorted(chaos.seen.items())), f"most memory {chaos.most_memory / 1e6:.0f} MB")
+    print(f"slowest healthz {chaos.slowest_health * 1000:.0f} ms")
     status = daemon.stop()
     wrong = [*chaos.broken, *soak.complaints(daemon)]
     assert not wrong, f"seed {seed}:\n" + "\n".join(wrong[:40])
