@@ -7,13 +7,17 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -q
 export HYPOTHESIS_PROFILE ?= default
 
-.PHONY: run test check static format lint types layers wheel coverage bench lowest fmt clean
+.PHONY: run test soak check static format lint types layers wheel coverage bench lowest fmt clean
 
 run: $(VENV)/.installed
 	@$(BIN)/fluxlit demo
 
 test: $(VENV)/.tested
 	$(BIN)/python -m pytest $(ARGS)
+
+# Ten minutes of chaos on each backend; FLUXLIT_SOAK_SEED repeats the faults of one run.
+soak: $(VENV)/.tested
+	FLUXLIT_SOAK_SECONDS=$${FLUXLIT_SOAK_SECONDS:-600} $(BIN)/python -m pytest -s tests/system/test_soak.py $(ARGS)
 
 check: static test
 

@@ -32,6 +32,10 @@ what it is told only after the sixth failure."""
 WHOLE = 65_536
 """Bytes up to which an answer is held until it is whole: as much as one read brings anyway."""
 
+RETRIES = 3
+"""Further instances that a request is tried on. When all die at once one retry finds the next dead
+one; a request that itself kills who serves it must not go through all there are."""
+
 log = get_logger("fluxlit.gateway")
 
 
@@ -133,7 +137,7 @@ class HttpRelay:
 
 
 class _Relaying:
-    """One request on its way: at most two attempts, one answer."""
+    """One request on its way: a few attempts, one answer."""
 
     def __init__(self, relay: HttpRelay, ask: Ask, inbox: Inbox | Bare, exchange: Exchange) -> None:
         self._relay = relay
@@ -197,14 +201,21 @@ class _Relaying:
                 if await self._found(instance):
                     return
                 instance = other
-        try:
-            await self._relay.attempt(self, instance)
-        except (ConnectFailed, UpstreamClosed) as error:
-            if not self._again(error):
-                raise
-            log.info("relay.retry", instance=instance.id, reason=str(error))
-            instance = await self._relay.parking.replacement(instance, self._patience)
-            await self._relay.attempt(self, instance)
+        await self._until_answered(instance)
+
+    async def _until_answered(self, instance: InstanceStatus) -> None:
+        """Ask one instance after the other while each is lost before the client has seen anything."""
+        for _ in range(RETRIES):
+            try:
+                await self._relay.attempt(self, instance)
+            except (ConnectFailed, UpstreamClosed) as error:
+                if not self._again(error):
+                    raise
+                log.info("relay.retry", instance=instance.id, reason=str(error))
+                instance = await self._relay.parking.replacement(instance, self._patience)
+            else:
+                return
+        await self._relay.attempt(self, instance)
 
     async def _found(self, instance: InstanceStatus) -> bool:
         """Ask one of several who may have it; one that fails has it not."""
