@@ -72,18 +72,30 @@ def main(loaded: Loaded) -> NoReturn:
     faulthandler.enable()
     try:
         status = _serve(loaded)
-    except FluxlitError as error:
+    except BaseException as error:  # noqa: BLE001 - told and turned into the exit status
+        status = _tell(_sole(error))
+    _leave(status)
+
+
+def _sole(error: BaseException) -> BaseException:
+    """What is in a task group's group when there is only one: the user's mistake, not our structure."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        (error,) = error.exceptions
+    return error
+
+
+def _tell(error: BaseException) -> int:
+    """Say why the daemon ends; gives its exit status."""
+    if isinstance(error, FluxlitError):
         logs.close()
-        status = int(error.exit_status)
         for line in describe(error):
             sys.stderr.write(f"{line}\n")
-    except ImpossibleEventError:
-        log.exception("daemon.broken_invariant")
-        status = ExitStatus.INVARIANT
-    except BaseException:
-        log.exception("daemon.crashed")
-        status = ExitStatus.FAILED
-    _leave(status)
+        return int(error.exit_status)
+    if isinstance(error, ImpossibleEventError):
+        log.error("daemon.broken_invariant", exc_info=error)
+        return ExitStatus.INVARIANT
+    log.error("daemon.crashed", exc_info=error)
+    return ExitStatus.FAILED
 
 
 def _leave(status: int) -> NoReturn:
