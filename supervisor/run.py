@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import anyio
 from anyio.abc import TaskGroup
@@ -29,6 +29,7 @@ from fluxlit.gateway.lifespan import lifespan
 from fluxlit.gateway.server.limits import Limits
 from fluxlit.gateway.server.listen import PrivateListener, bind
 from fluxlit.gateway.server.serve import Server
+from fluxlit.log.printed import printing
 from fluxlit.relay.client import Relay
 from fluxlit.sidecar.command import service
 from fluxlit.status import Snapshot, StatusBoard
@@ -71,7 +72,8 @@ def main(loaded: Loaded) -> NoReturn:
     logs.configure(loaded.settings.log)
     faulthandler.enable()
     try:
-        status = _serve(loaded)
+        with printing(loaded.settings.log):
+            status = _serve(loaded)
     except BaseException as error:  # noqa: BLE001 - told and turned into the exit status
         status = _tell(_sole(error))
     _leave(status)
@@ -79,8 +81,11 @@ def main(loaded: Loaded) -> NoReturn:
 
 def _sole(error: BaseException) -> BaseException:
     """What is in a task group's group when there is only one: the user's mistake, not our structure."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        (error,) = error.exceptions
+    while isinstance(error, BaseExceptionGroup):
+        inside = cast("BaseExceptionGroup[BaseException]", error).exceptions
+        if len(inside) != 1:
+            break
+        (error,) = inside
     return error
 
 
