@@ -81,12 +81,10 @@ def main(loaded: Loaded) -> NoReturn:
 
 def _sole(error: BaseException) -> BaseException:
     """What is in a task group's group when there is only one: the user's mistake, not our structure."""
-    while isinstance(error, BaseExceptionGroup):
-        inside = cast("BaseExceptionGroup[BaseException]", error).exceptions
-        if len(inside) != 1:
-            break
-        (error,) = inside
-    return error
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    return _sole(group.exceptions[0]) if len(group.exceptions) == 1 else group
 
 
 def _tell(error: BaseException) -> int:
