@@ -96,6 +96,7 @@ class FluxLit:
         lets browsers fetch the tab's icon from fonts.gstatic.com (measured with 1.67). Raises
         ValueError when the path is taken or unusable, or when nothing can fill a parameter.
         """
+        _refuse_bare(path)
 
         def register(fn: Page) -> Page:
             wanted = plan(fn, page=path)
@@ -108,6 +109,14 @@ class FluxLit:
     def plan(self, page: PageRecord) -> Plan:
         """What the function of one of this application's pages is given."""
         return self._plans[page.path]
+
+
+def _refuse_bare(path: object) -> None:
+    # `@app.page` without brackets would register nothing and say nothing.
+    if callable(path):
+        name = getattr(path, "__name__", "f")
+        msg = f"@app.page needs the path of the page, e.g. @app.page('/{name}')"
+        raise TypeError(msg)
 
 
 def _refuse_unknown(page_config: Mapping[str, object]) -> None:

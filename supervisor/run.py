@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import anyio
 from anyio.abc import TaskGroup
@@ -29,6 +29,7 @@ from fluxlit.gateway.lifespan import lifespan
 from fluxlit.gateway.server.limits import Limits
 from fluxlit.gateway.server.listen import PrivateListener, bind
 from fluxlit.gateway.server.serve import Server
+from fluxlit.log.printed import printing
 from fluxlit.relay.client import Relay
 from fluxlit.sidecar.command import service
 from fluxlit.status import Snapshot, StatusBoard
@@ -71,19 +72,33 @@ def main(loaded: Loaded) -> NoReturn:
     logs.configure(loaded.settings.log)
     faulthandler.enable()
     try:
-        status = _serve(loaded)
-    except FluxlitError as error:
+        with printing(loaded.settings.log):
+            status = _serve(loaded)
+    except BaseException as error:  # noqa: BLE001 - told and turned into the exit status
+        status = _tell(_sole(error))
+    _leave(status)
+
+
+def _sole(error: BaseException) -> BaseException:
+    """What is in a task group's group when there is only one: the user's mistake, not our structure."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    return _sole(group.exceptions[0]) if len(group.exceptions) == 1 else group
+
+
+def _tell(error: BaseException) -> int:
+    """Say why the daemon ends; gives its exit status."""
+    if isinstance(error, FluxlitError):
         logs.close()
-        status = int(error.exit_status)
         for line in describe(error):
             sys.stderr.write(f"{line}\n")
-    except ImpossibleEventError:
-        log.exception("daemon.broken_invariant")
-        status = ExitStatus.INVARIANT
-    except BaseException:
-        log.exception("daemon.crashed")
-        status = ExitStatus.FAILED
-    _leave(status)
+        return int(error.exit_status)
+    if isinstance(error, ImpossibleEventError):
+        log.error("daemon.broken_invariant", exc_info=error)
+        return ExitStatus.INVARIANT
+    log.error("daemon.crashed", exc_info=error)
+    return ExitStatus.FAILED
 
 
 def _leave(status: int) -> NoReturn:

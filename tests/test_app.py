@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 import httpx
 import pytest
@@ -106,3 +108,14 @@ def test_neither_fastapi_nor_streamlit_is_imported_before_it_is_used() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_page_without_brackets_is_refused() -> None:
+    """It would register nothing, and the page would be missing without a word."""
+
+    def sales(st: object) -> None:
+        """A page."""
+
+    bare = cast("Callable[[Callable[..., None]], object]", FluxLit().page)
+    with pytest.raises(TypeError, match=r"@app\.page\('/sales'\)"):
+        bare(sales)

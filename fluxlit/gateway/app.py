@@ -14,6 +14,7 @@ from fluxlit.gateway.access import ASSET, Exchange
 from fluxlit.gateway.admission import Request, Rules
 from fluxlit.gateway.asgi import TAKE, WATCH, ASGIApp, Receive, Scope, Send, extensions, raw_path
 from fluxlit.gateway.assets import Assets, Question
+from fluxlit.gateway.contained import contained
 from fluxlit.gateway.http import Ask, HttpRelay
 from fluxlit.gateway.inbox import discard
 from fluxlit.gateway.parking import CLOSED, NotReady, Parking
@@ -140,7 +141,7 @@ class Gateway:
         inner = self._rules.to_api(scope, request, prefix, exchange.request_id)
         count = self._board.request if scope["type"] == "http" else self._board.session
         with count(API):
-            await self._api(inner, receive, exchange.send)
+            await contained(self._api, inner, receive, exchange.send)
 
     async def _asset(self, request: Request, raw: bytes, exchange: Exchange) -> bool:
         """Answer for the sidecar if that is possible.

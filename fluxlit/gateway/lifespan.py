@@ -84,7 +84,8 @@ class _Conversation:
 
             try:
                 await self._app(self._scope, self._from_us.receive, send)
-            except Exception as error:  # noqa: BLE001 - the specification lets an app refuse by any of them
+            # SystemExit included: on asyncio it would leave through the loop and end the daemon.
+            except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - the specification lets an app refuse by any of them
                 if answered:
                     # After a shutdown.failed nobody listens any more: it has said the same.
                     with suppress(anyio.BrokenResourceError):
@@ -100,7 +101,9 @@ class _Conversation:
             raised = await self._answer()
             await self._from_app.aclose()
             self._to_app.close()
-            message = str(answer.get("message") or "").strip().splitlines()
+            told = str(answer.get("message") or "").strip()
+            log.error("api.startup_failed", exception=told)
+            message = told.splitlines()
             last = message[-1] if message else repr((raised or {}).get("error", "no reason given"))
             msg = f"the API's startup failed: {last}"
             raise StartupFailed(msg)

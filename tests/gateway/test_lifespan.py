@@ -1,5 +1,6 @@
 """The API's lifespan: startup before serving, its state on every request, shutdown after."""
 
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -76,6 +77,19 @@ async def test_a_failing_startup_names_the_apps_own_error() -> None:
         yield
 
     with pytest.raises(StartupFailed, match="no database at db:5432"):
+        async with lifespan(FastAPI(lifespan=life)):
+            pytest.fail("served an app that did not start")
+
+
+async def test_sys_exit_at_the_startup_is_a_failure_like_others() -> None:
+    """On asyncio it would else leave through the loop and pass every task group."""
+
+    @asynccontextmanager
+    async def life(_app: FastAPI) -> AsyncGenerator[None, None]:
+        sys.exit("no database")
+        yield
+
+    with pytest.raises(StartupFailed, match="SystemExit: no database"):
         async with lifespan(FastAPI(lifespan=life)):
             pytest.fail("served an app that did not start")
 

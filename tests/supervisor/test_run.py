@@ -3,8 +3,9 @@
 import anyio
 import pytest
 
+from fluxlit.errors import ImpossibleEventError
 from fluxlit.gateway.asgi import Message, Receive, Scope, Send
-from fluxlit.supervisor.run import _Gate, own_address
+from fluxlit.supervisor.run import _Gate, _sole, own_address
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,11 @@ async def test_requests_wait_for_the_apis_startup() -> None:
         gate.open(app)
     await gate({"type": "http", "path": "/late"}, receive, send)
     assert seen == ["/early", "/late"]
+
+
+def test_what_is_alone_in_groups_is_told_as_itself() -> None:
+    """Task groups wrap what passes them; two failures at once stay a group."""
+    error = ImpossibleEventError("x")
+    assert _sole(BaseExceptionGroup("a", [ExceptionGroup("b", [error])])) is error
+    both = ExceptionGroup("a", [ValueError(), error])
+    assert _sole(both) is both

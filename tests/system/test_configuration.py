@@ -69,6 +69,33 @@ def test_f19_a_target_that_cannot_be_imported_is_the_users_own_error(
     assert not spawned(daemon)
 
 
+FAILS_TO_START = """\
+from contextlib import asynccontextmanager
+from fluxlit import FluxLit
+
+
+@asynccontextmanager
+async def life(api):
+    raise %s("no database at db:5432")
+    yield
+
+
+app = FluxLit(fastapi_kwargs={"lifespan": life})
+"""
+
+
+@pytest.mark.parametrize("kind", ["ConnectionError", "SystemExit"])
+def test_an_api_that_cannot_start_is_one_line(start: Start, backend: str, kind: str) -> None:
+    """Its own words on standard error, its traceback in the log, status 1, nothing started."""
+    daemon = start("--backend", backend, files={"app.py": FAILS_TO_START % kind})
+    assert daemon.wait() == 1
+    (line,) = daemon.errors.lines
+    assert line == f"fluxlit: the API's startup failed: {kind}: no database at db:5432"
+    assert 'app.py", line 7' in daemon.wait_event("api.startup_failed")["exception"]
+    assert daemon.log.find("daemon.crashed") is None
+    assert not spawned(daemon)
+
+
 def test_the_platforms_port_is_honoured_and_opens_all_interfaces(start: Start) -> None:
     """PORT alone: that port, on 0.0.0.0, as container platforms ask."""
     with socket.create_server(("127.0.0.1", 0)) as probe:

@@ -74,3 +74,28 @@ def test_a_reader_that_stops_does_not_stop_the_daemon(start: Start, backend: str
     for number in range(200):
         assert daemon.ask(f"/api/item/{number}?{'x' * 2000}").status == 200
     assert daemon.stop() == 0
+
+
+PRINTS = (
+    apps.SMALL
+    + """
+
+@app.api.get("/say")
+def say():
+    print("a word from the API")
+    return "said"
+
+
+print("a word from the import")
+"""
+)
+
+
+def test_what_the_api_prints_is_an_event(start: Start, backend: str) -> None:
+    """Every line on standard output stays one JSON object, with the request's id where there is one."""
+    daemon = start("--backend", backend, files={"app.py": PRINTS})
+    daemon.wait_event("api.output", message="a word from the import")
+    answer = daemon.ask("/api/say")
+    said = daemon.wait_event("api.output", message="a word from the API")
+    assert said["request_id"] == answer.headers["x-request-id"]
+    assert all(line.startswith("{") for line in daemon.log.lines)
