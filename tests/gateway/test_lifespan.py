@@ -81,12 +81,16 @@ async def test_a_failing_startup_names_the_apps_own_error() -> None:
             pytest.fail("served an app that did not start")
 
 
+def _give_up() -> None:
+    sys.exit("no database")
+
+
 async def test_sys_exit_at_the_startup_is_a_failure_like_others() -> None:
     """On asyncio it would else leave through the loop and pass every task group."""
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncGenerator[None, None]:
-        sys.exit("no database")
+        _give_up()
         yield
 
     with pytest.raises(StartupFailed, match="SystemExit: no database"):
