@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -43,8 +43,9 @@ def served(folder: Path, **abilities: Callable[[], None]) -> Generator[None]:
     try:
         yield
     finally:
+        # It may be ending at this moment, and then there is nobody to tell.
         if thread.is_alive():
-            with state.connect(held.path) as client:
+            with suppress(OSError), state.connect(held.path) as client:
                 client.sendall(b'{"command":"stop"}\n')
         thread.join(10)
         held.release()
