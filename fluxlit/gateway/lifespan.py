@@ -102,7 +102,7 @@ class _Conversation:
             await self._from_app.aclose()
             self._to_app.close()
             told = str(answer.get("message") or "").strip()
-            log.error("api.startup_failed", exception=told)
+            log.error("api.startup_failed", stacktrace=told)
             message = told.splitlines()
             last = message[-1] if message else repr((raised or {}).get("error", "no reason given"))
             msg = f"the API's startup failed: {last}"

@@ -91,7 +91,7 @@ def test_an_api_that_cannot_start_is_one_line(start: Start, backend: str, kind: 
     assert daemon.wait() == 1
     (line,) = daemon.errors.lines
     assert line == f"fluxlit: the API's startup failed: {kind}: no database at db:5432"
-    assert 'app.py", line 7' in daemon.wait_event("api.startup_failed")["exception"]
+    assert 'app.py", line 7' in daemon.wait_event("api.startup_failed")["stacktrace"]
     assert daemon.log.find("daemon.crashed") is None
     assert not spawned(daemon)
 
