@@ -51,7 +51,12 @@ def test_the_first_page_is_what_the_page_names() -> None:
 def test_what_is_packed_already_is_left_alone() -> None:
     """Fonts and pictures are not packable, scripts are."""
     found = installed().files.values()
-    assert {file.path.suffix for file in found if not file.packable} <= {".woff", ".woff2", ".png", ".gif"}
+    assert {file.path.suffix for file in found if not file.packable} <= {
+        ".woff",
+        ".woff2",
+        ".png",
+        ".gif",
+    }
     assert all(file.packable for file in found if file.path.suffix == ".js")
 
 
